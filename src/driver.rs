@@ -1,0 +1,17 @@
+//! The connection to PostgreSQL: the only folder that calls tokio-postgres' client.
+//!
+//! Everything above hands over finished statements and gets rows; here they are pipelined, prepared and counted, and the
+//! server's errors are turned into [`Error`](crate::Error)s.
+
+mod connection;
+mod executor;
+mod log;
+mod pipeline;
+mod pool;
+mod statement_cache;
+mod transaction;
+
+pub(crate) use executor::Executor;
+pub use log::StatementLog;
+pub(crate) use pool::{Pool, PoolOptions};
+pub(crate) use transaction::TransactionConnection;

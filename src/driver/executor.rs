@@ -1,0 +1,39 @@
+//! Where a statement runs: on the open transaction's connection (rule D4), or on one from the pool.
+
+use std::sync::Arc;
+
+use super::connection::{Answer, Connection};
+use super::transaction::TransactionConnection;
+use crate::error::Error;
+use crate::sql::Statement;
+
+/// A connection to run statements on.
+pub(crate) enum Executor {
+    Pooled(Connection),
+    Transaction(Arc<TransactionConnection>),
+}
+
+impl Executor {
+    /// Runs one statement: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub(crate) async fn run(&self, statement: &Statement) -> Result<Answer, Error> {
+        match self {
+            Self::Pooled(connection) => connection.run(statement).await,
+            Self::Transaction(transaction) => transaction.run(statement).await,
+        }
+    }
+
+    /// Runs statements pipelined: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered to the first that failed.
+    pub(crate) async fn run_all(&self, statements: &[Statement]) -> Result<Vec<Answer>, Error> {
+        let answers = match self {
+            Self::Pooled(connection) => connection.run_all(statements).await,
+            Self::Transaction(transaction) => transaction.run_all(statements).await?,
+        };
+        answers.into_iter().collect()
+    }
+}

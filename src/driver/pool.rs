@@ -1,0 +1,132 @@
+//! The pool: connections, their number, and what is wrong when there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType};
+use tokio_postgres::NoTls;
+use tokio_postgres::config::Host;
+
+use super::connection::Connection;
+use super::log::StatementLog;
+use super::statement_cache::StatementCaches;
+use crate::error::Error;
+use crate::metadata::Metadata;
+
+/// How the pool is set up.
+#[derive(Debug)]
+pub(crate) struct PoolOptions {
+    pub(crate) server: tokio_postgres::Config,
+    pub(crate) min_connections: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) acquire_timeout: Option<Duration>,
+    pub(crate) statement_cache_size: usize,
+    pub(crate) log: Option<StatementLog>,
+}
+
+/// The connections of one Orm.
+pub(crate) struct Pool {
+    pool: deadpool_postgres::Pool,
+    caches: StatementCaches,
+    log: Option<StatementLog>,
+    metadata: Arc<Metadata>,
+    /// `host:port/database`, for messages.
+    address: String,
+    acquire_timeout: Option<Duration>,
+}
+
+impl Pool {
+    /// Opens the pool and its first connections.
+    ///
+    /// # Errors
+    /// [`Error::Connection`] if the server cannot be reached or refuses; [`Error::Pool`] for bad options.
+    pub(crate) async fn open(options: PoolOptions, metadata: Arc<Metadata>) -> Result<Self, Error> {
+        let address = address_of(&options.server);
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(options.server, NoTls, config);
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.max_connections)
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .wait_timeout(options.acquire_timeout)
+            .build()
+            .map_err(|error| Error::Pool { message: error.to_string() })?;
+        let pool = Self {
+            pool,
+            caches: StatementCaches::new(options.statement_cache_size),
+            log: options.log,
+            metadata,
+            address,
+            acquire_timeout: options.acquire_timeout,
+        };
+        // At least one connection is opened, so that a wrong address or password shows here and not at the first query.
+        let mut first = Vec::new();
+        for _ in 0..options.min_connections.max(1).min(options.max_connections) {
+            first.push(pool.acquire().await?);
+        }
+        Ok(pool)
+    }
+
+    /// A connection.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] if none gets free in time, [`Error::Connection`] if a new one cannot be opened.
+    pub(crate) async fn acquire(&self) -> Result<Connection, Error> {
+        let client = self.pool.get().await.map_err(|error| self.error(error))?;
+        let prepared = self.caches.of(&client.statement_cache);
+        Ok(Connection::new(client, prepared, self.log.clone(), Arc::clone(&self.metadata)))
+    }
+
+    /// Closes the pool: connections that are in use are closed when they come back.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    fn error(&self, error: PoolError) -> Error {
+        match error {
+            PoolError::Backend(error) => self.connect_error(error),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                let waited = self.acquire_timeout.unwrap_or_default();
+                let max = self.pool.status().max_size;
+                let message = format!(
+                    "all {max} connections were in use for {waited:?}: raise max_connections, or keep transactions shorter"
+                );
+                Error::Pool { message }
+            }
+            PoolError::Closed => Error::Pool { message: "the Orm was closed".to_owned() },
+            error => Error::Pool { message: error.to_string() },
+        }
+    }
+
+    /// What is wrong with the address, the password or the database, in words. Never with the password.
+    fn connect_error(&self, error: tokio_postgres::Error) -> Error {
+        let address = &self.address;
+        let Some(answer) = error.as_db_error() else {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let message =
+                format!("cannot connect to {address}: {cause}; is the server running, and is the address right?");
+            return Error::Connection { message, sqlstate: None, source: Some(Box::new(error)) };
+        };
+        let sqlstate = answer.code().code().to_owned();
+        let what_to_do = match sqlstate.as_str() {
+            "28P01" => "check the password",
+            "28000" => "check the user, and the server's pg_hba.conf",
+            "3D000" => "create the database, or check its name",
+            "53300" => "the server has too many connections: lower max_connections",
+            _ => "the server refused the connection",
+        };
+        let message = format!("cannot connect to {address}: {}; {what_to_do}", answer.message());
+        Error::Connection { message, sqlstate: Some(sqlstate), source: Some(Box::new(error)) }
+    }
+}
+
+/// `host:port/database`.
+fn address_of(config: &tokio_postgres::Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => "localhost".to_owned(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("{host}:{port}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default())
+}

@@ -1,0 +1,206 @@
+//! The place of one entity in its graph: the fields behind a lock, the copy that changes are told by, key and state.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use parking_lot::{Mutex, RecursiveRwLock};
+
+use super::{Entity, borrow};
+use crate::error::Error;
+use crate::metadata::{AnyCell, EntityMeta, EntityObject, EntityView, Graph, GraphLink, Lifecycle, Snapshot};
+use crate::types::Key;
+
+/// The fields of an entity, and what the database has.
+pub(super) struct Slot<T> {
+    pub(super) value: T,
+    /// The fields as they were when the entity was clean: made by the first write (rule B1).
+    pub(super) baseline: Option<Arc<T>>,
+    /// The fields as they were when the running flush began: made by the first write during a flush.
+    in_flight: Option<Arc<T>>,
+}
+
+/// One entity.
+pub(crate) struct Cell<T: Entity> {
+    pub(super) slot: RecursiveRwLock<Slot<T>>,
+    graph: GraphLink,
+    key: Mutex<Option<Key>>,
+    lifecycle: AtomicU8,
+}
+
+impl<T: Entity> Cell<T> {
+    fn with(value: T, key: Option<Key>, graph: GraphLink, lifecycle: Lifecycle) -> Self {
+        Self {
+            slot: RecursiveRwLock::new(Slot { value, baseline: None, in_flight: None }),
+            graph,
+            key: Mutex::new(key),
+            lifecycle: AtomicU8::new(lifecycle as u8),
+        }
+    }
+
+    /// An entity that is not in the database.
+    pub(crate) fn new(value: T, graph: GraphLink) -> Self {
+        Self::with(value, None, graph, Lifecycle::New)
+    }
+
+    /// An entity that was read from a row.
+    pub(crate) fn managed(value: T, key: Key, graph: GraphLink) -> Self {
+        Self::with(value, Some(key), graph, Lifecycle::Managed)
+    }
+
+    /// What identifies the cell among this thread's guards.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Casts a cell to its type.
+    pub(crate) fn downcast(cell: Arc<dyn AnyCell>) -> Option<Arc<Self>> {
+        cell.into_any().downcast::<Self>().ok()
+    }
+
+    /// What has to be kept before the fields change for the first time since the entity was clean, since the scope
+    /// began, since the flush began.
+    pub(super) fn before_write(self: &Arc<Self>, slot: &mut Slot<T>, graph: &dyn Graph) {
+        if graph.is_detached() {
+            return;
+        }
+        let this: Arc<dyn AnyCell> = Arc::clone(self) as Arc<dyn AnyCell>;
+        let lifecycle = self.lifecycle();
+        let mut copy: Option<Arc<T>> = None;
+        if graph.needs_snapshot(&this) {
+            let value = Arc::clone(copy.get_or_insert_with(|| Arc::new(slot.value.clone())));
+            graph.keep_snapshot(self.snapshot_with(value, slot.baseline.clone()));
+        }
+        if lifecycle == Lifecycle::Managed && slot.baseline.is_none() {
+            slot.baseline = Some(Arc::clone(copy.get_or_insert_with(|| Arc::new(slot.value.clone()))));
+            graph.touch(&this);
+        }
+        if graph.is_flushing() && slot.in_flight.is_none() {
+            slot.in_flight = Some(copy.unwrap_or_else(|| Arc::new(slot.value.clone())));
+        }
+    }
+
+    fn snapshot_with(self: &Arc<Self>, value: Arc<T>, baseline: Option<Arc<T>>) -> Snapshot {
+        Snapshot {
+            cell: Arc::clone(self) as Arc<dyn AnyCell>,
+            value: Some(value),
+            baseline: baseline.map(|baseline| baseline as Arc<dyn Any + Send + Sync>),
+            lifecycle: self.lifecycle(),
+            key: self.key(),
+        }
+    }
+
+    fn borrowed() -> Error {
+        Error::EntityBorrowed { entity: T::meta().name }
+    }
+}
+
+impl<T: Entity> AnyCell for Cell<T> {
+    fn meta(&self) -> &'static EntityMeta {
+        T::meta()
+    }
+
+    fn graph(&self) -> &GraphLink {
+        &self.graph
+    }
+
+    fn key(&self) -> Option<Key> {
+        self.key.lock().clone()
+    }
+
+    fn set_key(&self, key: Option<Key>) {
+        *self.key.lock() = key;
+    }
+
+    fn lifecycle(&self) -> Lifecycle {
+        const ALL: [Lifecycle; 6] = [
+            Lifecycle::New,
+            Lifecycle::Scheduled,
+            Lifecycle::Managed,
+            Lifecycle::Removing,
+            Lifecycle::Removed,
+            Lifecycle::Detached,
+        ];
+        let index = usize::from(self.lifecycle.load(Ordering::Acquire));
+        ALL.get(index).copied().unwrap_or(Lifecycle::Detached)
+    }
+
+    fn set_lifecycle(&self, lifecycle: Lifecycle) {
+        self.lifecycle.store(lifecycle as u8, Ordering::Release);
+    }
+
+    fn is_borrowed(&self, for_writing: bool) -> bool {
+        !borrow::is_free(self.address(), for_writing)
+    }
+
+    fn read(&self, look: &mut dyn FnMut(EntityView<'_>)) -> Result<(), Error> {
+        if self.is_borrowed(false) {
+            return Err(Self::borrowed());
+        }
+        let slot = self.slot.read();
+        let value: &T = slot.in_flight.as_deref().unwrap_or(&slot.value);
+        look(EntityView { value, baseline: slot.baseline.as_deref().map(|baseline| baseline as &dyn EntityObject) });
+        Ok(())
+    }
+
+    fn write(&self, change: &mut dyn FnMut(&mut dyn EntityObject, Option<&mut dyn EntityObject>)) -> Result<(), Error> {
+        if self.is_borrowed(true) {
+            return Err(Self::borrowed());
+        }
+        let mut slot = self.slot.write();
+        let slot = &mut *slot;
+        let baseline = slot.baseline.as_mut().map(|baseline| Arc::make_mut(baseline) as &mut dyn EntityObject);
+        change(&mut slot.value, baseline);
+        Ok(())
+    }
+
+    fn publish(&self, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error> {
+        if self.is_borrowed(true) {
+            return Err(Self::borrowed());
+        }
+        let mut slot = self.slot.write();
+        publish(&mut slot.value);
+        slot.baseline = slot.in_flight.take();
+        if let Some(baseline) = slot.baseline.as_mut() {
+            let baseline: &mut T = Arc::make_mut(baseline);
+            publish(baseline);
+        }
+        Ok(slot.baseline.is_some())
+    }
+
+    fn end_flush(&self) {
+        // A guard of this thread means that the copy is still needed by nobody: the flush is over.
+        if !self.is_borrowed(true) {
+            self.slot.write().in_flight = None;
+        }
+    }
+
+    fn snapshot(self: Arc<Self>) -> Result<Snapshot, Error> {
+        if self.is_borrowed(false) {
+            return Err(Self::borrowed());
+        }
+        let slot = self.slot.read();
+        Ok(self.snapshot_with(Arc::new(slot.value.clone()), slot.baseline.clone()))
+    }
+
+    fn restore(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        if self.is_borrowed(true) {
+            return Err(Self::borrowed());
+        }
+        if let Some(value) = &snapshot.value {
+            let mut slot = self.slot.write();
+            if let Some(value) = (&**value as &dyn Any).downcast_ref::<T>() {
+                slot.value.clone_from(value);
+            }
+            slot.baseline = snapshot.baseline.clone().and_then(|baseline| baseline.downcast::<T>().ok());
+            slot.in_flight = None;
+        }
+        self.set_key(snapshot.key.clone());
+        self.set_lifecycle(snapshot.lifecycle);
+        Ok(())
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

@@ -1,0 +1,87 @@
+//! SQLSTATE → [`Error`]: the server's answer in the terms of the entities.
+
+use tokio_postgres::error::{DbError, SqlState};
+
+use super::Error;
+
+/// Finds the entity and the fields that a constraint or column belongs to.
+pub(crate) trait ConstraintNames {
+    /// Entity, fields and columns of the constraint with this name of this table.
+    fn constraint(&self, table: &str, constraint: &str) -> Option<(&'static str, Vec<&'static str>, Vec<String>)>;
+
+    /// Entity and field of this column.
+    fn column(&self, table: &str, column: &str) -> Option<(&'static str, &'static str)>;
+}
+
+impl Error {
+    /// The error for what the driver has reported.
+    pub(crate) fn from_driver(error: tokio_postgres::Error, names: &dyn ConstraintNames) -> Self {
+        match error.as_db_error() {
+            Some(answer) => {
+                let answer = answer.clone();
+                Self::from_server(&answer, Box::new(error), names)
+            }
+            None if error.is_closed() => Self::Connection {
+                message: "the connection to the server was lost".to_owned(),
+                sqlstate: None,
+                source: Some(Box::new(error)),
+            },
+            None => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                Self::Connection { message: format!("{error}{cause}"), sqlstate: None, source: Some(Box::new(error)) }
+            }
+        }
+    }
+
+    fn from_server(answer: &DbError, source: Box<tokio_postgres::Error>, names: &dyn ConstraintNames) -> Self {
+        let table = answer.table().unwrap_or_default().to_owned();
+        let constraint = answer.constraint().unwrap_or_default().to_owned();
+        let owner = || names.constraint(&table, &constraint);
+        let entity_of = |owner: &Option<(&'static str, Vec<&'static str>, Vec<String>)>| owner.as_ref().map(|o| o.0);
+        match answer.code() {
+            &SqlState::UNIQUE_VIOLATION => {
+                let owner = owner();
+                let entity = entity_of(&owner);
+                let (properties, columns) = owner.map(|o| (o.1, o.2)).unwrap_or_default();
+                Self::UniqueViolation { entity, properties, constraint, table, columns, source }
+            }
+            &SqlState::FOREIGN_KEY_VIOLATION => {
+                let owner = owner();
+                let entity = entity_of(&owner);
+                let (properties, columns) = owner.map(|o| (o.1, o.2)).unwrap_or_default();
+                Self::ForeignKeyViolation { entity, properties, constraint, table, columns, source }
+            }
+            &SqlState::NOT_NULL_VIOLATION => {
+                let column = answer.column().unwrap_or_default().to_owned();
+                let owner = names.column(&table, &column);
+                Self::NotNullViolation {
+                    entity: owner.map(|owner| owner.0),
+                    properties: owner.map(|owner| vec![owner.1]).unwrap_or_default(),
+                    table,
+                    column,
+                    source,
+                }
+            }
+            &SqlState::CHECK_VIOLATION => {
+                let owner = owner();
+                let entity = entity_of(&owner);
+                let properties = owner.map(|o| o.1).unwrap_or_default();
+                Self::CheckViolation { entity, properties, constraint, table, source }
+            }
+            &SqlState::EXCLUSION_VIOLATION => {
+                let entity = entity_of(&owner());
+                Self::ExclusionViolation { entity, constraint, table, source }
+            }
+            &SqlState::T_R_SERIALIZATION_FAILURE => Self::SerializationFailure { source },
+            &SqlState::T_R_DEADLOCK_DETECTED => Self::Deadlock { source },
+            &SqlState::LOCK_NOT_AVAILABLE => Self::LockNotAvailable { source },
+            &SqlState::QUERY_CANCELED => Self::QueryCanceled { source },
+            code if code.code().starts_with("08") || code.code().starts_with("57P") => Self::Connection {
+                message: format!("the server ended the connection: {}", answer.message()),
+                sqlstate: Some(code.code().to_owned()),
+                source: Some(source),
+            },
+            code => Self::Database { sqlstate: code.code().to_owned(), message: answer.message().to_owned(), source },
+        }
+    }
+}

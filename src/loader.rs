@@ -1,0 +1,7 @@
+//! Runs finds: rows → entities of the identity map → relations.
+
+mod hydrate;
+mod select_in;
+
+pub(crate) use hydrate::hydrate;
+pub(crate) use select_in::populate;

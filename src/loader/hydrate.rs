@@ -1,0 +1,120 @@
+//! From rows to entities: each row's entity is found in the identity map, or made and put there.
+
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use crate::error::Error;
+use crate::metadata::{AnyCell, EntityDef, PropertyDef};
+use crate::types::{Key, KeyPart, RawColumn, RowReader};
+use crate::unit_of_work::{UnitOfWork, merge};
+
+/// Hydrates the entities of rows whose first columns are those of the entity's SELECT list. `overwrite` is a refresh.
+///
+/// # Errors
+/// [`Error::Conversion`] if a column is of another type than its field; then no entity was made or changed.
+pub(crate) fn hydrate(
+    graph: &Arc<UnitOfWork>,
+    entity: &EntityDef,
+    rows: &[Row],
+    overwrite: bool,
+) -> Result<Vec<Arc<dyn AnyCell>>, Error> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    check_types(entity, first)?;
+    let mut cells = Vec::with_capacity(rows.len());
+    let mut made: Vec<Arc<dyn AnyCell>> = Vec::new();
+    // Entities that are there already are merged when the map's lock is released: that takes their own locks.
+    let mut known = Vec::new();
+    let keep_made = graph.tracker.has_written();
+    let mut map = graph.map.lock();
+    let by_key = map.of(entity.index);
+    if rows.len() > 16 {
+        by_key.reserve(rows.len());
+    }
+    for row in rows {
+        let key = key_of(entity, row)?;
+        match by_key.entry(key) {
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                known.push((cells.len(), row));
+                cells.push(Arc::clone(entry.get()));
+            }
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let key = entry.key().clone();
+                let mut reader = RowReader::new(row, 0, entity.meta.name);
+                let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
+                if keep_made {
+                    made.push(Arc::clone(&cell));
+                }
+                cells.push(Arc::clone(entry.insert(cell)));
+            }
+        }
+    }
+    drop(map);
+    for (position, row) in known {
+        let cell = &cells[position];
+        let mut reader = RowReader::new(row, 0, entity.meta.name);
+        let key = key_of(entity, row)?;
+        let fresh = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
+        let mut merged = Ok(());
+        fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, overwrite))?;
+        merged?;
+    }
+    graph.tracker.loaded(&made);
+    Ok(cells)
+}
+
+/// The bytes of a column.
+pub(super) fn raw(row: &Row, index: usize) -> Option<&[u8]> {
+    row.try_get::<usize, RawColumn<'_>>(index).ok().and_then(|column| column.0)
+}
+
+fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
+    if let ([offset], [column]) = (entity.key_offsets.as_slice(), entity.key.as_slice())
+        && let Some(part) = raw(row, *offset).and_then(|raw| KeyPart::decode(column.pg, raw))
+    {
+        return Ok(Key::One(part));
+    }
+    let parts = entity.key_offsets.iter().zip(&entity.key);
+    let parts = parts.map(|(offset, column)| raw(row, *offset).and_then(|raw| KeyPart::decode(column.pg, raw)));
+    parts.collect::<Option<Vec<_>>>().and_then(Key::from_parts).ok_or_else(|| Error::Conversion {
+        entity: entity.meta.name,
+        column: entity.key.first().map(|column| column.name.clone()).unwrap_or_default(),
+        message: "the key is NULL or of another type".to_owned(),
+    })
+}
+
+/// Compares the result's column types with the fields' once a result, not once a value.
+fn check_types(entity: &EntityDef, row: &Row) -> Result<(), Error> {
+    let columns = row.columns();
+    let check = |index: usize, name: &str, accepts: &[u32], expected: &str| {
+        let Some(column) = columns.get(index) else { return Ok(()) };
+        let found = column.type_();
+        if accepts.contains(&found.oid()) {
+            return Ok(());
+        }
+        Err(Error::Conversion {
+            entity: entity.meta.name,
+            column: name.to_owned(),
+            message: format!(
+                "the column is {}, and the field is read as {expected}: change the field's type, or give the column's \
+                 type with sql_type",
+                found.name()
+            ),
+        })
+    };
+    for property in &entity.properties {
+        match property {
+            PropertyDef::Column(column) => {
+                check(column.offset, &column.name, column.meta.accepts, column.meta.pg.name)?;
+            }
+            PropertyDef::Relation(relation) => {
+                for (index, column) in relation.columns.iter().enumerate() {
+                    let text = column.pg.oid == 25;
+                    let accepts: &[u32] = if text { &[25, 1043, 1042, 19] } else { &[column.pg.oid] };
+                    check(relation.offset + index, &column.name, accepts, column.pg.name)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! Reading: finds, counts, refreshes.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::EntityManager;
+use crate::entity::{Entity, FieldPath, FieldSet, Managed};
+use crate::error::Error;
+use crate::loader;
+use crate::metadata::{AnyCell, EntityMeta, Lifecycle};
+use crate::query::{
+    Condition, Criteria, CriteriaKind, Expression, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest,
+};
+use crate::sql::{self, Param, Statement, Verb};
+use crate::types::{Key, RawColumn};
+
+type Cells = Vec<Arc<dyn AnyCell>>;
+
+/// A query for entities, made by [`EntityManager::find`]. `.await` runs it and answers with the entities, managed.
+#[must_use = "a find does nothing until it is awaited"]
+pub struct Find<T: Entity> {
+    em: EntityManager,
+    plan: FindPlan,
+    entity: PhantomData<fn() -> T>,
+}
+
+impl<T: Entity> Find<T> {
+    /// Keeps the rows that fulfil a condition. Several filters have to hold together.
+    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
+        self.plan.filter.push(condition(fields::<T>()).expression);
+        self
+    }
+
+    /// Like [`filter`](Self::filter), if there is a condition.
+    pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
+        self.plan.filter.extend(condition.map(|condition| condition.expression));
+        self
+    }
+
+    /// Orders the rows: one term or a tuple, over to-one relations, too. Without it the order is the server's.
+    pub fn order_by<O: IntoOrder<T>>(mut self, order: impl FnOnce(T::Fields<T>) -> O) -> Self {
+        order(fields::<T>()).push_terms(&mut self.plan.order);
+        self
+    }
+
+    /// At most this many rows.
+    pub const fn limit(mut self, rows: u64) -> Self {
+        self.plan.limit = Some(rows);
+        self
+    }
+
+    /// Without the first rows.
+    pub const fn offset(mut self, rows: u64) -> Self {
+        self.plan.offset = Some(rows);
+        self
+    }
+
+    /// Loads relations along: one path or a tuple; a query a relation, all of one depth in one round trip.
+    pub fn populate<P: Populate<T>>(mut self, populate: impl FnOnce(T::Fields<T>) -> P) -> Self {
+        populate(fields::<T>()).push_requests(&mut self.plan.populate);
+        self
+    }
+
+    /// Like [`populate`](Self::populate), by names: `["posts", "posts.tags"]`.
+    pub fn populate_names(mut self, names: impl Populate<T>) -> Self {
+        names.push_requests(&mut self.plan.populate);
+        self
+    }
+
+    /// How many rows fulfil the filters, without limit and offset. One statement: `SELECT count(*)`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub fn count(self) -> impl Future<Output = Result<u64, Error>> + Send {
+        async move { self.em.count_plan(&self.plan).await }
+    }
+
+    /// Whether some row fulfils the filters. One statement: `SELECT EXISTS (…)`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub fn exists(self) -> impl Future<Output = Result<bool, Error>> + Send {
+        async move { self.em.exists_plan(&self.plan).await }
+    }
+
+    /// The first row of the result, if there is one.
+    ///
+    /// # Errors
+    /// As awaiting the find.
+    pub fn one(self) -> impl Future<Output = Result<Option<Managed<T>>, Error>> + Send {
+        async move { Ok(self.limit(1).await?.into_iter().next()) }
+    }
+}
+
+fn fields<T: Entity>() -> T::Fields<T> {
+    T::Fields::at(FieldPath::root(T::meta))
+}
+
+impl<T: Entity> Clone for Find<T> {
+    fn clone(&self) -> Self {
+        Self { em: self.em.clone(), plan: self.plan.clone(), entity: PhantomData }
+    }
+}
+
+impl<T: Entity> fmt::Debug for Find<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Find").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl<T: Entity> IntoFuture for Find<T> {
+    type Output = Result<Vec<Managed<T>>, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let cells = self.em.find_plan(&self.plan).await?;
+            Ok(self.em.handles(cells))
+        })
+    }
+}
+
+impl EntityManager {
+    /// Starts a query for entities: `em.find::<User>().filter(|u| u.age().gte(18)).await?`.
+    ///
+    /// Rows of entities that are loaded already update their clean fields; fields that were changed keep their values.
+    pub fn find<T: Entity>(&self) -> Find<T> {
+        Find { em: self.clone(), plan: FindPlan::all::<T>(), entity: PhantomData }
+    }
+
+    /// All entities.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub fn find_all<T: Entity>(&self) -> impl Future<Output = Result<Vec<Managed<T>>, Error>> + Send {
+        self.find::<T>().into_future()
+    }
+
+    /// The first entity that matches: the key, a condition, or `()` for any. A key that is loaded already is answered
+    /// without a query, if everything that is to be populated is loaded, too.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a name that cannot be populated; what the server answered.
+    pub fn find_one<T: Entity>(
+        &self,
+        criteria: impl Criteria<T>,
+        populate: impl Populate<T>,
+    ) -> impl Future<Output = Result<Option<Managed<T>>, Error>> + Send {
+        let (criteria, requests) = prepare::<T>(criteria, populate);
+        let em = self.clone();
+        async move {
+            let cell = em.find_one_cell(T::meta(), criteria, &requests).await?;
+            Ok(cell.and_then(|cell| em.handle(cell)))
+        }
+    }
+
+    /// Like [`find_one`](Self::find_one); no match is an error.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] names the entity and the criteria; otherwise as [`find_one`](Self::find_one).
+    pub fn find_one_or_fail<T: Entity>(
+        &self,
+        criteria: impl Criteria<T>,
+        populate: impl Populate<T>,
+    ) -> impl Future<Output = Result<Managed<T>, Error>> + Send {
+        let (criteria, requests) = prepare::<T>(criteria, populate);
+        let em = self.clone();
+        async move {
+            let described = describe(T::meta(), &criteria);
+            let cell = em.find_one_cell(T::meta(), criteria, &requests).await?;
+            let missing = Error::NotFound { entity: T::meta().name, criteria: described };
+            cell.and_then(|cell| em.handle(cell)).ok_or(missing)
+        }
+    }
+
+    /// How many rows match: a key, a condition, or `()` for all. One statement: `SELECT count(*)`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub fn count<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<u64, Error>> + Send {
+        let plan = with_criteria::<T>(criteria);
+        let em = self.clone();
+        async move { em.count_plan(&plan).await }
+    }
+
+    /// Whether a row matches: a key, a condition, or `()` for any. One statement: `SELECT EXISTS (…)`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub fn exists<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<bool, Error>> + Send {
+        let plan = with_criteria::<T>(criteria);
+        let em = self.clone();
+        async move { em.exists_plan(&plan).await }
+    }
+
+    /// Reads the entity's row again and overwrites all fields, changed ones, too.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the row is gone, [`Error::Detached`] for an entity of another manager or without a key.
+    pub async fn refresh<T: Entity>(&self, entity: &Managed<T>) -> Result<(), Error> {
+        self.refresh_cell(entity.any()).await
+    }
+
+    /// Loads relations of entities that are there already, as far as they are not loaded: a query a relation, all of one
+    /// depth in one round trip.
+    ///
+    /// # Errors
+    /// [`Error::Detached`] for an entity of another manager, [`Error::Validation`] for a name that cannot be populated;
+    /// what the server answered.
+    pub fn populate<'a, T: Entity>(
+        &self,
+        entities: impl IntoIterator<Item = &'a Managed<T>>,
+        populate: impl Populate<T>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let cells: Cells = entities.into_iter().map(Managed::any).collect();
+        let mut requests = Vec::new();
+        populate.push_requests(&mut requests);
+        let em = self.clone();
+        async move { em.populate_cells(T::meta(), cells, &requests).await }
+    }
+
+    async fn find_plan(&self, plan: &FindPlan) -> Result<Cells, Error> {
+        let graph = self.graph();
+        let tree = PopulateNode::tree(plan.meta, &plan.populate)?;
+        let statement = sql::select(&graph.metadata, plan)?;
+        let executor = self.executor().await?;
+        let answer = executor.run(&statement).await?;
+        let entity = graph.metadata.of(plan.meta)?;
+        let cells = loader::hydrate(&graph, entity, &answer.rows, false)?;
+        if !tree.is_empty() {
+            let texts = &self.session.orm.texts;
+            loader::populate(&graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
+        }
+        Ok(cells)
+    }
+
+    async fn find_one_cell(
+        &self,
+        meta: &'static EntityMeta,
+        criteria: CriteriaKind,
+        requests: &[PopulateRequest],
+    ) -> Result<Option<Arc<dyn AnyCell>>, Error> {
+        let key = match criteria {
+            CriteriaKind::Nothing => return Ok(None),
+            CriteriaKind::Key(key) => key,
+            CriteriaKind::Condition(expression) => {
+                let populate = requests.to_vec();
+                let plan = FindPlan {
+                    meta,
+                    filter: vec![expression],
+                    order: Vec::new(),
+                    limit: Some(1),
+                    offset: None,
+                    populate,
+                };
+                return Ok(self.find_plan(&plan).await?.into_iter().next());
+            }
+        };
+        let graph = self.graph();
+        let entity = graph.metadata.of(meta)?;
+        let tree = PopulateNode::tree(meta, requests)?;
+        let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
+        if let (Some(cell), true) = (&known, tree.is_empty()) {
+            return Ok(Some(Arc::clone(cell)));
+        }
+        let executor = LazyExecutor::new(self);
+        let cell = match known {
+            Some(cell) => cell,
+            None => {
+                let statement = self.select_by_key(&key, meta)?;
+                let answer = executor.get().await?.run(&statement).await?;
+                match loader::hydrate(&graph, entity, &answer.rows, false)?.into_iter().next() {
+                    Some(cell) => cell,
+                    None => return Ok(None),
+                }
+            }
+        };
+        if !tree.is_empty() {
+            let executor = executor.get().await?;
+            let texts = &self.session.orm.texts;
+            loader::populate(&graph, texts, executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
+        }
+        Ok(Some(cell))
+    }
+
+    /// The statement that reads one row.
+    fn select_by_key(&self, key: &Key, meta: &'static EntityMeta) -> Result<Statement, Error> {
+        let orm = &self.session.orm;
+        let entity = orm.metadata.of(meta)?;
+        let text = orm.texts.get(entity.index, Verb::SelectOneByKey, &[], || {
+            sql::select_by_columns(&orm.metadata, entity, &entity.key, true)
+        });
+        let parts = entity.key.iter().zip(key.parts());
+        Ok(Statement { text, params: parts.map(|(column, part)| Param::key_part(column.pg, part)).collect() })
+    }
+
+    async fn refresh_cell(&self, cell: Arc<dyn AnyCell>) -> Result<(), Error> {
+        let graph = self.graph();
+        let meta = cell.meta();
+        let detached = Error::Detached { entity: meta.name };
+        let (true, Some(key)) = (graph.owns(&*cell), cell.key()) else { return Err(detached) };
+        let entity = graph.metadata.of(meta)?;
+        let statement = self.select_by_key(&key, meta)?;
+        let answer = self.executor().await?.run(&statement).await?;
+        if answer.rows.is_empty() {
+            return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
+        }
+        loader::hydrate(&graph, entity, &answer.rows, true)?;
+        Ok(())
+    }
+
+    pub(super) async fn populate_cells(
+        &self,
+        meta: &'static EntityMeta,
+        cells: Cells,
+        requests: &[PopulateRequest],
+    ) -> Result<(), Error> {
+        let graph = self.graph();
+        let tree = PopulateNode::tree(meta, requests)?;
+        if let Some(foreign) = cells.iter().find(|cell| !graph.owns(&***cell)) {
+            return Err(Error::Detached { entity: foreign.meta().name });
+        }
+        if cells.is_empty() || tree.is_empty() {
+            return Ok(());
+        }
+        let entity = graph.metadata.of(meta)?.index;
+        let executor = self.executor().await?;
+        loader::populate(&graph, &self.session.orm.texts, &executor, entity, cells, &tree).await
+    }
+
+    async fn count_plan(&self, plan: &FindPlan) -> Result<u64, Error> {
+        let statement = sql::count(&self.session.orm.metadata, plan)?;
+        let answer = self.executor().await?.run(&statement).await?;
+        let counted = first_column(&answer.rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
+        Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+    }
+
+    async fn exists_plan(&self, plan: &FindPlan) -> Result<bool, Error> {
+        let statement = sql::exists(&self.session.orm.metadata, plan)?;
+        let answer = self.executor().await?.run(&statement).await?;
+        Ok(first_column(&answer.rows) == Some(&[1]))
+    }
+}
+
+/// An executor that takes a connection when it is needed for the first time.
+struct LazyExecutor<'a> {
+    em: &'a EntityManager,
+    executor: tokio::sync::OnceCell<crate::driver::Executor>,
+}
+
+impl<'a> LazyExecutor<'a> {
+    fn new(em: &'a EntityManager) -> Self {
+        Self { em, executor: tokio::sync::OnceCell::new() }
+    }
+
+    async fn get(&self) -> Result<&crate::driver::Executor, Error> {
+        self.executor.get_or_try_init(|| self.em.executor()).await
+    }
+}
+
+fn first_column(rows: &[tokio_postgres::Row]) -> Option<&[u8]> {
+    rows.first()?.try_get::<usize, RawColumn<'_>>(0).ok()?.0
+}
+
+fn prepare<T: Entity>(criteria: impl Criteria<T>, populate: impl Populate<T>) -> (CriteriaKind, Vec<PopulateRequest>) {
+    let mut requests = Vec::new();
+    populate.push_requests(&mut requests);
+    (criteria.into_kind(), requests)
+}
+
+fn with_criteria<T: Entity>(criteria: impl Criteria<T>) -> FindPlan {
+    let expression = match criteria.into_kind() {
+        CriteriaKind::Condition(expression) => expression,
+        CriteriaKind::Key(key) => Expression::Key { path: FieldPath::root(T::meta), keys: vec![key] },
+        CriteriaKind::Nothing => Expression::Any(Vec::new()),
+    };
+    FindPlan { filter: vec![expression], ..FindPlan::all::<T>() }
+}
+
+/// Criteria for a message: the key, or the condition without its values.
+fn describe(meta: &EntityMeta, criteria: &CriteriaKind) -> String {
+    match criteria {
+        CriteriaKind::Key(key) => format!("{}#{key}", meta.name),
+        CriteriaKind::Condition(expression) => format!("{expression:?}"),
+        CriteriaKind::Nothing => "a key that no row can have".to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! What `persist` and `remove` take: one entity or many, as handles or as values.
+
+use super::EntityManager;
+use crate::entity::{Entity, IntoEntity, Managed};
+
+/// Something that [`EntityManager::persist`] takes: a handle, an entity, its `New…` struct, or several of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be persisted",
+    label = "expected a handle (&Managed<T>), an entity, its New… struct, or several of them"
+)]
+pub trait Persist {
+    /// The handle, or the handles.
+    type Persisted;
+
+    #[doc(hidden)]
+    fn persist_in(self, em: &EntityManager) -> Self::Persisted;
+}
+
+impl<T: Entity> Persist for &Managed<T> {
+    type Persisted = Managed<T>;
+
+    fn persist_in(self, em: &EntityManager) -> Managed<T> {
+        let graph = em.graph();
+        let cell = self.any();
+        if graph.owns(&*cell) {
+            graph.schedule(&cell);
+        } else {
+            // The flush refuses it: persist() itself sends nothing and has no error.
+            graph.tracker.add_pending(&cell);
+        }
+        self.clone()
+    }
+}
+
+impl<N: IntoEntity> Persist for N {
+    type Persisted = Managed<N::Entity>;
+
+    fn persist_in(self, em: &EntityManager) -> Managed<N::Entity> {
+        em.create(self).persist_in(em)
+    }
+}
+
+impl<T: Entity> Persist for Managed<T> {
+    type Persisted = Self;
+
+    fn persist_in(self, em: &EntityManager) -> Self {
+        (&self).persist_in(em)
+    }
+}
+
+impl<P: Persist> Persist for Vec<P> {
+    type Persisted = Vec<P::Persisted>;
+
+    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
+        self.into_iter().map(|entity| entity.persist_in(em)).collect()
+    }
+}
+
+impl<P: Persist, const N: usize> Persist for [P; N] {
+    type Persisted = [P::Persisted; N];
+
+    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
+        self.map(|entity| entity.persist_in(em))
+    }
+}
+
+impl<T: Entity> Persist for &[Managed<T>] {
+    type Persisted = Vec<Managed<T>>;
+
+    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
+        self.iter().map(|entity| entity.persist_in(em)).collect()
+    }
+}
+
+impl<T: Entity> Persist for &Vec<Managed<T>> {
+    type Persisted = Vec<Managed<T>>;
+
+    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
+        self.as_slice().persist_in(em)
+    }
+}
+
+/// Something that [`EntityManager::remove`] takes: a handle, or several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be removed",
+    label = "expected a handle (&Managed<T>) or several of them"
+)]
+pub trait Remove {
+    #[doc(hidden)]
+    fn remove_from(self, em: &EntityManager);
+}
+
+impl<T: Entity> Remove for &Managed<T> {
+    fn remove_from(self, em: &EntityManager) {
+        let graph = em.graph();
+        let cell = self.any();
+        if graph.owns(&*cell) {
+            graph.schedule_removal(&cell);
+        } else {
+            graph.tracker.add_pending(&cell);
+        }
+    }
+}
+
+impl<T: Entity> Remove for Managed<T> {
+    fn remove_from(self, em: &EntityManager) {
+        (&self).remove_from(em);
+    }
+}
+
+impl<R: Remove> Remove for Vec<R> {
+    fn remove_from(self, em: &EntityManager) {
+        for entity in self {
+            entity.remove_from(em);
+        }
+    }
+}
+
+impl<R: Remove, const N: usize> Remove for [R; N] {
+    fn remove_from(self, em: &EntityManager) {
+        for entity in self {
+            entity.remove_from(em);
+        }
+    }
+}
+
+impl<T: Entity> Remove for &[Managed<T>] {
+    fn remove_from(self, em: &EntityManager) {
+        for entity in self {
+            entity.remove_from(em);
+        }
+    }
+}
+
+impl<T: Entity> Remove for &Vec<Managed<T>> {
+    fn remove_from(self, em: &EntityManager) {
+        self.as_slice().remove_from(em);
+    }
+}

@@ -1,0 +1,71 @@
+//! What the clones of one entity manager share: the graph, the open transaction, the order of flushes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::transaction::OpenTransaction;
+use crate::driver::{Executor, TransactionConnection};
+use crate::error::Error;
+use crate::orm::OrmInner;
+use crate::unit_of_work::{Tracker, UnitOfWork};
+
+/// One unit of work.
+pub(crate) struct Session {
+    pub(crate) orm: Arc<OrmInner>,
+    graph: RwLock<Arc<UnitOfWork>>,
+    pub(crate) tracker: Arc<Tracker>,
+    pub(super) open: Mutex<Option<OpenTransaction>>,
+    /// Held while a flush runs, or a scope begins or ends (rule A5).
+    pub(super) serial: tokio::sync::Mutex<()>,
+}
+
+impl Session {
+    pub(super) fn new(orm: Arc<OrmInner>) -> Self {
+        let tracker = Arc::new(Tracker::default());
+        let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
+        Self { orm, graph: RwLock::new(graph), tracker, open: Mutex::new(None), serial: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The graph.
+    pub(crate) fn graph(&self) -> Arc<UnitOfWork> {
+        Arc::clone(&self.graph.read())
+    }
+
+    /// The open transaction's connection.
+    pub(super) fn transaction(&self) -> Option<Arc<TransactionConnection>> {
+        self.open.lock().as_ref().map(|open| Arc::clone(&open.connection))
+    }
+
+    /// Where a statement runs.
+    pub(super) async fn executor(&self) -> Result<Executor, Error> {
+        match self.transaction() {
+            Some(transaction) => Ok(Executor::Transaction(transaction)),
+            None => Ok(Executor::Pooled(self.orm.pool.acquire().await?)),
+        }
+    }
+
+    /// Replaces the graph by an empty one.
+    pub(super) fn clear(&self) {
+        let mut graph = self.graph.write();
+        graph.set_detached(true);
+        self.tracker.cleared(&graph);
+        *graph = UnitOfWork::new(Arc::clone(&self.orm.metadata), Arc::clone(&self.tracker));
+    }
+
+    /// Restores the memory to the start of a scope (rule D2).
+    pub(super) fn roll_back_memory(&self, scope: u64) {
+        let graph = self.graph();
+        if let Some(restored) = self.tracker.roll_back(scope, &graph) {
+            graph.set_detached(true);
+            *self.graph.write() = restored;
+        }
+    }
+}
+
+/// A number that no other scope of the process has.
+pub(super) fn next_scope() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

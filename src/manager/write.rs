@@ -1,0 +1,209 @@
+//! The way of a flush: change set → commit order → plan → one flight or more → publish.
+
+use std::sync::Arc;
+
+use super::EntityManager;
+use super::session::{Session, next_scope};
+use crate::driver::TransactionConnection;
+use crate::error::Error;
+use crate::metadata::{AnyCell, Lifecycle};
+use crate::sql::transaction::{release, rollback_to, savepoint};
+use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, Plan, Tracker, bind, collect, plan, publish};
+
+/// What a flush has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FlushSummary {
+    /// Rows of entities that were inserted.
+    pub inserted: u64,
+    /// Rows of entities that were updated.
+    pub updated: u64,
+    /// Rows of entities that were deleted.
+    pub deleted: u64,
+    /// Statements that wrote rows, pivot tables included; not `BEGIN`, `COMMIT` and savepoints.
+    pub statements: u64,
+    /// How many times the flush has waited for the server.
+    pub round_trips: u64,
+}
+
+impl EntityManager {
+    /// Writes everything that has changed since the last flush, in one transaction: inserts parents first, updates, rows of
+    /// pivot tables, deletes children first. Rows of one table with the same columns go in one statement, whatever their
+    /// number. Inside a transaction the flush is a savepoint of it. Nothing to write: nothing is sent.
+    ///
+    /// Keys, versions and values that the database made are in the entities when this returns.
+    ///
+    /// # Errors
+    /// [`Error::UniqueViolation`], [`Error::ForeignKeyViolation`], [`Error::NotNullViolation`], [`Error::CheckViolation`]
+    /// name entity and field; [`Error::OptimisticLock`] names the entities that somebody else has changed or deleted;
+    /// [`Error::EntityBorrowed`], [`Error::Detached`], [`Error::NotLoaded`] and [`Error::Validation`] come before anything
+    /// is sent. After any error the database and the entities are as before the call, and everything is still
+    /// scheduled: mend what is wrong and flush again. (An entity of another manager is taken off the schedule.)
+    ///
+    /// # Cancel safety
+    /// Dropping the future rolls back; entities and schedule are as before.
+    pub async fn flush(&self) -> Result<FlushSummary, Error> {
+        self.session.flush().await
+    }
+}
+
+impl Session {
+    pub(super) async fn flush(&self) -> Result<FlushSummary, Error> {
+        let _serial = self.serial.lock().await;
+        self.flush_unserialised().await
+    }
+
+    /// A flush by somebody who holds `serial`.
+    pub(super) async fn flush_unserialised(&self) -> Result<FlushSummary, Error> {
+        let graph = self.graph();
+        let mut flushing = Flushing::begin(&self.tracker);
+        let changes = match collect(&graph) {
+            Ok(changes) => changes,
+            Err(error) => {
+                if matches!(error, Error::Detached { .. }) {
+                    self.tracker.retain_pending(|cell| {
+                        graph.owns(&**cell) && !matches!(cell.lifecycle(), Lifecycle::Removed | Lifecycle::Detached)
+                    });
+                }
+                return Err(error);
+            }
+        };
+        flushing.cells = changes.cells().map(Arc::clone).collect();
+        if changes.is_empty() {
+            publish(&graph, changes, &Outcome::default())?;
+            return Ok(FlushSummary::default());
+        }
+        let plan = plan(&self.orm.metadata, &self.orm.order, &changes)?;
+        let transaction = FlushTransaction::begin(self).await?;
+        let mut summary = summarise(&changes);
+        let outcome = self.execute(&transaction, &changes, &plan, &mut summary).await?;
+        check_guards(&changes)?;
+        transaction.commit(&mut summary).await?;
+        self.tracker.wrote();
+        publish(&graph, changes, &outcome)?;
+        Ok(summary)
+    }
+
+    /// Runs the plan: statements whose keys are known share a flight; those that need keys that the database makes wait for
+    /// them.
+    async fn execute(
+        &self,
+        transaction: &FlushTransaction,
+        changes: &ChangeSet,
+        plan: &Plan,
+        summary: &mut FlushSummary,
+    ) -> Result<Outcome, Error> {
+        let (metadata, texts) = (&self.orm.metadata, &self.orm.texts);
+        let mut outcome = Outcome::before(changes);
+        let mut next = 0;
+        while next < plan.statements.len() {
+            let mut statements = Vec::new();
+            let mut written = Vec::new();
+            while let Some(statement) = plan.statements.get(next) {
+                // The first of a flight is ready, or no later one can be: what it needs has been answered.
+                if !statement.is_ready(changes, &outcome.keys) && !statements.is_empty() {
+                    break;
+                }
+                for (bound, rows) in bind(metadata, texts, changes, &outcome.keys, statement)? {
+                    statements.push(bound);
+                    written.push((statement, rows));
+                }
+                next += 1;
+            }
+            summary.statements += statements.len() as u64;
+            summary.round_trips += 1;
+            // The first failure is the cause; what follows only says that the transaction is aborted.
+            let answers = transaction.connection.run_all(&statements).await?;
+            for (answer, (statement, rows)) in answers.into_iter().zip(written) {
+                outcome.take(metadata, changes, statement, &rows, &answer?.rows)?;
+            }
+        }
+        outcome.check()?;
+        Ok(outcome)
+    }
+}
+
+fn summarise(changes: &ChangeSet) -> FlushSummary {
+    let count = |kind| changes.rows.iter().filter(|row| row.kind == kind).count() as u64;
+    FlushSummary {
+        inserted: count(ChangeKind::Insert),
+        updated: count(ChangeKind::Update),
+        deleted: count(ChangeKind::Delete),
+        ..FlushSummary::default()
+    }
+}
+
+/// Entities that this thread has borrowed since the flush began could not be published: better to fail before COMMIT.
+fn check_guards(changes: &ChangeSet) -> Result<(), Error> {
+    match changes.cells().find(|cell| cell.is_borrowed(true)) {
+        Some(cell) => Err(Error::EntityBorrowed { entity: cell.meta().name }),
+        None => Ok(()),
+    }
+}
+
+/// Marks that a flush is under way, so that entities that are written to meanwhile keep what was sent.
+struct Flushing {
+    tracker: Arc<Tracker>,
+    cells: Vec<Arc<dyn AnyCell>>,
+}
+
+impl Flushing {
+    fn begin(tracker: &Arc<Tracker>) -> Self {
+        tracker.set_flushing(true);
+        Self { tracker: Arc::clone(tracker), cells: Vec::new() }
+    }
+}
+
+impl Drop for Flushing {
+    fn drop(&mut self) {
+        self.tracker.set_flushing(false);
+        for cell in &self.cells {
+            cell.end_flush();
+        }
+    }
+}
+
+/// The transaction of one flush: its own, or a savepoint of the open one. Dropping it rolls back.
+struct FlushTransaction {
+    connection: Arc<TransactionConnection>,
+    /// The savepoint's number.
+    savepoint: Option<u64>,
+    done: std::sync::atomic::AtomicBool,
+}
+
+impl FlushTransaction {
+    async fn begin(session: &Session) -> Result<Self, Error> {
+        let done = std::sync::atomic::AtomicBool::new(false);
+        if let Some(connection) = session.transaction() {
+            let number = next_scope();
+            connection.post(&savepoint(number));
+            return Ok(Self { connection, savepoint: Some(number), done });
+        }
+        let connection = session.orm.pool.acquire().await?;
+        Ok(Self { connection: Arc::new(TransactionConnection::begin(connection)), savepoint: None, done })
+    }
+
+    async fn commit(&self, summary: &mut FlushSummary) -> Result<(), Error> {
+        match self.savepoint {
+            Some(number) => self.connection.post(&release(number)),
+            None => {
+                summary.round_trips += 1;
+                self.connection.commit().await?;
+            }
+        }
+        self.done.store(true, std::sync::atomic::Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Drop for FlushTransaction {
+    fn drop(&mut self) {
+        if self.done.load(std::sync::atomic::Ordering::Acquire) {
+            return;
+        }
+        match self.savepoint {
+            Some(number) => self.connection.post(&rollback_to(number)),
+            None => self.connection.abandon(),
+        }
+    }
+}

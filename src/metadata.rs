@@ -1,0 +1,26 @@
+//! What is known of the entities: as the derive macro wrote it down ([`EntityMeta`], static data), and as one
+//! [`Orm`](crate::Orm) resolved it ([`Metadata`]: table and column names by the naming strategy, inverse sides, foreign
+//! keys, pivot tables). Everything below reads the resolved form only.
+
+mod definition;
+mod discovery;
+mod naming;
+mod object;
+mod property;
+mod resolve;
+mod validate;
+
+pub use definition::{
+    CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, HydrateFn, IndexMeta, PropertyKind, PropertyMeta,
+    RelationKind, RelationMeta,
+};
+pub use naming::{EntityCaseNamingStrategy, NamingStrategy, UnderscoreNamingStrategy};
+pub(crate) use object::address;
+pub use object::{
+    AnyCell, AnyCollection, AnyReference, CollectionChanges, EntityObject, EntityView, Graph, GraphLink, Lifecycle,
+    ReferenceTarget, Snapshot,
+};
+pub use property::{ColumnType, Property};
+pub(crate) use resolve::{
+    ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef,
+};

@@ -1,0 +1,108 @@
+//! The Orm: the pool, the entities, and what all managers share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::OrmBuilder;
+use crate::driver::Pool;
+use crate::error::Error;
+use crate::manager::EntityManager;
+use crate::metadata::Metadata;
+use crate::schema::Schema;
+use crate::sql::StatementTexts;
+use crate::unit_of_work::CommitOrder;
+
+/// A database and the entities in it. Cheap to clone; one a program is enough.
+///
+/// ```
+/// # howdah::doctest::run(async |url| {
+/// use howdah::prelude::*;
+///
+/// #[derive(Entity, Clone, Debug)]
+/// pub struct User {
+///     #[primary_key]
+///     pub id: i64,
+///     pub name: String,
+/// }
+///
+/// let orm = Orm::connect(&url).await?;
+/// orm.schema().create().await?;
+/// let em = orm.em();
+/// let ada = em.persist(NewUser { name: "Ada".into() });
+/// em.flush().await?;
+/// assert!(ada.id() > 0);
+/// # Ok(())
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Orm {
+    pub(crate) inner: Arc<OrmInner>,
+}
+
+/// What the managers of an Orm share.
+pub(crate) struct OrmInner {
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) pool: Pool,
+    pub(crate) texts: StatementTexts,
+    pub(crate) order: CommitOrder,
+}
+
+impl Orm {
+    /// Connects to a database with all entities of the program: `postgresql://user:password@host:5432/database`, or
+    /// `host=… user=…` pairs. For options see [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a URL that cannot be read, [`Error::Metadata`] with every problem of the entities,
+    /// [`Error::Connection`] if the server cannot be reached or refuses the user, the password or the database.
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, Error> {
+        Self::builder().url(url.as_ref()).connect().await
+    }
+
+    /// Connects to the database that the environment names: `DATABASE_URL`, or else `PGHOST`, `PGPORT`, `PGUSER`,
+    /// `PGPASSWORD`, `PGDATABASE`, `PGAPPNAME` and `PGCONNECT_TIMEOUT`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`Error::Validation`] if none of the variables is set.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::builder().from_env()?.connect().await
+    }
+
+    /// Options first, then [`OrmBuilder::connect`].
+    #[must_use]
+    pub fn builder() -> OrmBuilder {
+        OrmBuilder::default()
+    }
+
+    pub(crate) async fn open(builder: OrmBuilder) -> Result<Self, Error> {
+        let (metas, naming, options) = builder.into_parts()?;
+        let metadata = Arc::new(Metadata::resolve(metas, naming)?);
+        let order = CommitOrder::of(&metadata);
+        let pool = Pool::open(options, Arc::clone(&metadata)).await?;
+        Ok(Self { inner: Arc::new(OrmInner { metadata, pool, texts: StatementTexts::default(), order }) })
+    }
+
+    /// A fresh entity manager: one a request, one a job. Sends nothing and needs no connection until it is used.
+    #[must_use]
+    pub fn em(&self) -> EntityManager {
+        EntityManager::new(Arc::clone(&self.inner))
+    }
+
+    /// The schema generator: creates and drops the tables of the entities.
+    #[must_use]
+    pub fn schema(&self) -> Schema<'_> {
+        Schema::new(self)
+    }
+
+    /// Closes the pool. Connections that are in use are closed when they come back; whoever asks for another one gets
+    /// [`Error::Pool`].
+    pub fn close(&self) {
+        self.inner.pool.close();
+    }
+}
+
+impl fmt::Debug for Orm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entities: Vec<&str> = self.inner.metadata.entities.iter().map(|entity| entity.meta.name).collect();
+        f.debug_struct("Orm").field("entities", &entities).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! What the short finds (`find_one`, `count`, …) select by: a key, a condition, or everything.
+
+use super::condition::Condition;
+use crate::entity::{Entity, Managed, Ref};
+use crate::types::{EntityKey, Key, KeyFrom};
+
+/// Criteria without their type.
+#[derive(Clone, Debug)]
+pub(crate) enum CriteriaKind {
+    /// The row with this key.
+    Key(Key),
+    /// A condition; `All([])` for everything.
+    Condition(super::Expression),
+    /// A key that no row of this entity can have.
+    Nothing,
+}
+
+/// A key (`1`, a `Uuid`, a tuple), a [`Condition`], or `()` for everything.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be found by `{Self}`",
+    label = "expected the key of `{T}`, a Condition<{T}>, or `()` for everything"
+)]
+pub trait Criteria<T: Entity> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind;
+}
+
+impl<T: Entity> Criteria<T> for () {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        CriteriaKind::Condition(super::Expression::All(Vec::new()))
+    }
+}
+
+impl<T: Entity> Criteria<T> for Condition<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        CriteriaKind::Condition(self.expression)
+    }
+}
+
+impl<T: Entity> Criteria<T> for &Managed<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        self.key().map_or(CriteriaKind::Nothing, CriteriaKind::Key)
+    }
+}
+
+impl<T: Entity> Criteria<T> for &Ref<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        self.try_id().map_or(CriteriaKind::Nothing, |id| CriteriaKind::Key(id.to_key()))
+    }
+}
+
+macro_rules! key_criteria {
+    ($([$($generic:tt)*] $type:ty;)*) => {$(
+        impl<$($generic)* T: Entity> Criteria<T> for $type
+        where
+            T::Id: KeyFrom<$type>,
+        {
+            #[allow(private_interfaces, reason = "only this crate calls it")]
+            fn into_kind(self) -> CriteriaKind {
+                T::Id::key_from(self).map_or(CriteriaKind::Nothing, |id| CriteriaKind::Key(id.to_key()))
+            }
+        }
+    )*};
+}
+
+key_criteria! {
+    [] i16;
+    [] i32;
+    [] i64;
+    [] bool;
+    [] uuid::Uuid;
+    [] String;
+    ['a,] &'a str;
+    ['a,] &'a String;
+    [] Vec<u8>;
+    [] chrono::DateTime<chrono::Utc>;
+    [] chrono::NaiveDateTime;
+    [] chrono::NaiveDate;
+    [] chrono::NaiveTime;
+    [A, B,] (A, B);
+    [A, B, C,] (A, B, C);
+    [A, B, C, D,] (A, B, C, D);
+    [A, B, C, D, E,] (A, B, C, D, E);
+    [A, B, C, D, E, F,] (A, B, C, D, E, F);
+}

@@ -1,0 +1,82 @@
+//! What a relation refers to once it is populated.
+
+use std::sync::Arc;
+
+use super::path::{LoadPath, ToMany, ToOne};
+use crate::entity::{Entity, FieldPath, FieldSet, Managed};
+use crate::error::Error;
+use crate::metadata::{AnyCell, EntityMeta, PropertyMeta, ReferenceTarget};
+
+impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Managed<T>> {
+    type Loaded = Managed<T>;
+
+    fn target_path(&self) -> FieldPath {
+        self.fields().path().clone()
+    }
+
+    fn take(&self, handle: &Managed<R>) -> Result<Managed<T>, Error> {
+        let path = self.target_path();
+        let missing = Error::NotFound { entity: T::meta().name, criteria: format!("{path:?} of {handle:?}") };
+        follow(handle, &path)?.into_iter().next().ok_or(missing)
+    }
+}
+
+impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Option<Managed<T>>> {
+    type Loaded = Option<Managed<T>>;
+
+    fn target_path(&self) -> FieldPath {
+        self.fields().path().clone()
+    }
+
+    fn take(&self, handle: &Managed<R>) -> Result<Option<Managed<T>>, Error> {
+        Ok(follow(handle, &self.target_path())?.into_iter().next())
+    }
+}
+
+impl<R: Entity, T: Entity> LoadPath<R> for ToMany<R, T> {
+    type Loaded = Vec<Managed<T>>;
+
+    fn target_path(&self) -> FieldPath {
+        self.fields().path().clone()
+    }
+
+    fn take(&self, handle: &Managed<R>) -> Result<Vec<Managed<T>>, Error> {
+        follow(handle, &self.target_path())
+    }
+}
+
+/// The entities at the end of a path of loaded relations, each once.
+fn follow<R: Entity, T: Entity>(handle: &Managed<R>, path: &FieldPath) -> Result<Vec<Managed<T>>, Error> {
+    let mut meta: &'static EntityMeta = path.start();
+    let mut cells: Vec<Arc<dyn AnyCell>> = vec![handle.any()];
+    for hop in path.hops() {
+        let index = usize::from(*hop);
+        let Some(relation) = meta.properties.get(index).and_then(PropertyMeta::as_relation) else { break };
+        let target = (relation.target)();
+        let mut next: Vec<Arc<dyn AnyCell>> = Vec::new();
+        for cell in &cells {
+            let mut reached = Vec::new();
+            cell.read(&mut |view| {
+                let value = view.value.property(index);
+                if let Some(collection) = value.as_collection() {
+                    reached.extend(collection.cells().into_iter().flatten());
+                } else if let Some(reference) = value.as_reference() {
+                    match reference.target() {
+                        ReferenceTarget::Key(key) => reached.extend(handle.graph.lookup(target, &key)),
+                        ReferenceTarget::Cell(cell) => reached.push(cell),
+                        ReferenceTarget::Nothing | ReferenceTarget::Lost => {}
+                    }
+                }
+            })?;
+            for cell in reached {
+                if !next.iter().any(|other| Arc::ptr_eq(other, &cell)) {
+                    next.push(cell);
+                }
+            }
+        }
+        cells = next;
+        meta = target;
+    }
+    let graph = &handle.graph;
+    Ok(cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(graph))).collect())
+}

@@ -1,0 +1,328 @@
+//! Typed paths: `User::fields().posts().title()`. `R` is the entity where the query starts.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use super::condition::{Bound, Condition, Expression, Operator, Quantifier};
+use super::order::Order;
+use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
+use crate::types::{ArrayElement, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
+
+/// A column: of the entity itself, or of one that relations lead to.
+pub struct Column<R: Entity, V> {
+    path: FieldPath,
+    property: u16,
+    types: PhantomData<fn() -> (R, V)>,
+}
+
+impl<R: Entity, V> Clone for Column<R, V> {
+    fn clone(&self) -> Self {
+        Self { path: self.path.clone(), property: self.property, types: PhantomData }
+    }
+}
+
+impl<R: Entity, V> fmt::Debug for Column<R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Column({:?}, #{})", self.path, self.property)
+    }
+}
+
+impl<R: Entity, V> Column<R, V> {
+    /// The column with this property index at the end of a path.
+    #[doc(hidden)]
+    pub fn new(path: &FieldPath, property: u16) -> Self {
+        Self { path: path.clone(), property, types: PhantomData }
+    }
+
+    /// `IS NULL`. A column of an entity that a missing to-one relation leads to counts as NULL.
+    pub fn is_null(self) -> Condition<R> {
+        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: true })
+    }
+
+    /// `IS NOT NULL`.
+    pub fn is_not_null(self) -> Condition<R> {
+        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: false })
+    }
+
+    /// Smallest first; NULL last.
+    pub fn asc(self) -> Order<R> {
+        Order::new(self.path, self.property, false)
+    }
+
+    /// Greatest first; NULL first.
+    pub fn desc(self) -> Order<R> {
+        Order::new(self.path, self.property, true)
+    }
+}
+
+impl<R: Entity, V: ScalarType> Column<R, V> {
+    fn compare(self, operator: Operator, value: Bound) -> Condition<R> {
+        Condition::new(Expression::Compare { path: self.path, property: self.property, operator, value })
+    }
+
+    /// Equal. JSON is compared by value.
+    pub fn eq(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::Equal, Bound::one(&value.into_operand()))
+    }
+
+    /// Not equal. A NULL column is neither equal nor not equal.
+    pub fn ne(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::NotEqual, Bound::one(&value.into_operand()))
+    }
+}
+
+impl<R: Entity, V: OrderedType> Column<R, V> {
+    /// Greater.
+    pub fn gt(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::Greater, Bound::one(&value.into_operand()))
+    }
+
+    /// Greater or equal.
+    pub fn gte(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::GreaterOrEqual, Bound::one(&value.into_operand()))
+    }
+
+    /// Less.
+    pub fn lt(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::Less, Bound::one(&value.into_operand()))
+    }
+
+    /// Less or equal.
+    pub fn lte(self, value: impl Operand<V>) -> Condition<R> {
+        self.compare(Operator::LessOrEqual, Bound::one(&value.into_operand()))
+    }
+
+    /// Between two values, both included.
+    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R> {
+        Condition::new(Expression::Between {
+            path: self.path,
+            property: self.property,
+            low: Bound::one(&low.into_operand()),
+            high: Bound::one(&high.into_operand()),
+        })
+    }
+}
+
+impl<R: Entity, V: ArrayElement> Column<R, V> {
+    /// One of the values. None of them selects nothing.
+    pub fn is_in(self, values: impl IntoIterator<Item = impl Operand<V>>) -> Condition<R> {
+        let values: Vec<V> = values.into_iter().map(Operand::into_operand).collect();
+        self.compare(Operator::In, Bound::one(&values))
+    }
+
+    /// None of the values. An empty list selects every row, NULL included.
+    pub fn not_in(self, values: impl IntoIterator<Item = impl Operand<V>>) -> Condition<R> {
+        let values: Vec<V> = values.into_iter().map(Operand::into_operand).collect();
+        self.compare(Operator::NotIn, Bound::one(&values))
+    }
+}
+
+impl<R: Entity, V: TextType> Column<R, V> {
+    /// `LIKE`: `%` stands for any characters, `_` for one, `\` escapes.
+    pub fn like(self, pattern: impl Operand<String>) -> Condition<R> {
+        self.compare(Operator::Like, Bound::one(&pattern.into_operand()))
+    }
+
+    /// `ILIKE`: as `like`, without regard to case.
+    pub fn ilike(self, pattern: impl Operand<String>) -> Condition<R> {
+        self.compare(Operator::Ilike, Bound::one(&pattern.into_operand()))
+    }
+}
+
+/// What a to-one relation can be compared with: a handle, a reference, or a key.
+#[diagnostic::on_unimplemented(
+    message = "a relation to `{T}` cannot be compared with `{Self}`",
+    label = "expected a handle (&Managed<{T}>), a &Ref<{T}> or its key"
+)]
+pub trait RelationOperand<T: Entity> {
+    /// The key; `None` if it is not known, so that no row can refer to it.
+    fn into_key(self) -> Option<Key>;
+}
+
+impl<T: Entity> RelationOperand<T> for &Managed<T> {
+    fn into_key(self) -> Option<Key> {
+        self.key()
+    }
+}
+
+impl<T: Entity> RelationOperand<T> for &Ref<T> {
+    fn into_key(self) -> Option<Key> {
+        self.try_id().ok().map(|id| id.to_key())
+    }
+}
+
+macro_rules! key_operand {
+    ($([$($lifetime:tt)*] $type:ty;)*) => {$(
+        impl<$($lifetime)* T: Entity> RelationOperand<T> for $type
+        where
+            T::Id: KeyFrom<$type>,
+        {
+            fn into_key(self) -> Option<Key> {
+                T::Id::key_from(self).map(|id| id.to_key())
+            }
+        }
+    )*};
+}
+
+key_operand! {
+    [] i16;
+    [] i32;
+    [] i64;
+    [] uuid::Uuid;
+    [] String;
+    ['a,] &'a str;
+}
+
+/// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
+/// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.
+pub struct ToOne<R: Entity, T: Entity, L> {
+    path: FieldPath,
+    property: u16,
+    target: T::Fields<R>,
+    types: PhantomData<fn() -> L>,
+}
+
+impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
+    /// The relation with this property index at the end of a path.
+    #[doc(hidden)]
+    pub fn new(path: &FieldPath, property: u16) -> Self {
+        Self { path: path.clone(), property, target: T::Fields::at(path.then(property)), types: PhantomData }
+    }
+
+    /// The fields of the target, also those that are called like a method of this type.
+    pub fn fields(&self) -> T::Fields<R> {
+        self.target.clone()
+    }
+
+    /// Refers to this entity.
+    pub fn eq(self, other: impl RelationOperand<T>) -> Condition<R> {
+        let keys = other.into_key().into_iter().collect();
+        Condition::new(Expression::Key { path: self.target.path().clone(), keys })
+    }
+
+    /// Refers to one of these entities.
+    pub fn is_in(self, others: impl IntoIterator<Item = impl RelationOperand<T>>) -> Condition<R> {
+        let keys = others.into_iter().filter_map(RelationOperand::into_key).collect();
+        Condition::new(Expression::Key { path: self.target.path().clone(), keys })
+    }
+
+    /// Refers to nothing.
+    pub fn is_null(self) -> Condition<R> {
+        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: true })
+    }
+
+    /// Refers to something.
+    pub fn is_not_null(self) -> Condition<R> {
+        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: false })
+    }
+}
+
+impl<R: Entity, T: Entity, L> Clone for ToOne<R, T, L> {
+    fn clone(&self) -> Self {
+        Self { path: self.path.clone(), property: self.property, target: self.target.clone(), types: PhantomData }
+    }
+}
+
+impl<R: Entity, T: Entity, L> Deref for ToOne<R, T, L> {
+    type Target = T::Fields<R>;
+
+    fn deref(&self) -> &T::Fields<R> {
+        &self.target
+    }
+}
+
+impl<R: Entity, T: Entity, L> fmt::Debug for ToOne<R, T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ToOne({:?})", self.target.path())
+    }
+}
+
+/// A to-many relation, and the way on to the fields of its targets. A condition on a field behind it holds if some
+/// related entity fulfils it; `some` puts several conditions on the same one.
+pub struct ToMany<R: Entity, T: Entity> {
+    path: FieldPath,
+    property: u16,
+    target: T::Fields<R>,
+}
+
+impl<R: Entity, T: Entity> ToMany<R, T> {
+    /// The relation with this property index at the end of a path.
+    #[doc(hidden)]
+    pub fn new(path: &FieldPath, property: u16) -> Self {
+        Self { path: path.clone(), property, target: T::Fields::at(path.then(property)) }
+    }
+
+    /// The fields of the target, also those that are called like a method of this type.
+    pub fn fields(&self) -> T::Fields<R> {
+        self.target.clone()
+    }
+
+    fn quantified(self, quantifier: Quantifier, inner: Expression) -> Condition<R> {
+        let (path, property) = (self.path, self.property);
+        Condition::new(Expression::Quantified { path, property, quantifier, inner: Box::new(inner) })
+    }
+
+    fn inner(condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Expression {
+        condition(T::Fields::at(FieldPath::root(T::meta))).expression
+    }
+
+    /// At least one related entity fulfils the condition (`EXISTS`).
+    pub fn some(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+        self.quantified(Quantifier::Some, Self::inner(condition))
+    }
+
+    /// No related entity fulfils the condition (`NOT EXISTS`).
+    pub fn none(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+        self.quantified(Quantifier::None, Self::inner(condition))
+    }
+
+    /// Every related entity fulfils the condition; true where there are none.
+    pub fn every(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+        self.quantified(Quantifier::Every, Self::inner(condition))
+    }
+
+    /// There are no related entities.
+    pub fn is_empty(self) -> Condition<R> {
+        self.quantified(Quantifier::None, Expression::All(Vec::new()))
+    }
+}
+
+impl<R: Entity, T: Entity> Clone for ToMany<R, T> {
+    fn clone(&self) -> Self {
+        Self { path: self.path.clone(), property: self.property, target: self.target.clone() }
+    }
+}
+
+impl<R: Entity, T: Entity> Deref for ToMany<R, T> {
+    type Target = T::Fields<R>;
+
+    fn deref(&self) -> &T::Fields<R> {
+        &self.target
+    }
+}
+
+impl<R: Entity, T: Entity> fmt::Debug for ToMany<R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ToMany({:?})", self.target.path())
+    }
+}
+
+/// A relation that `load` can follow, and what it answers with.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a relation of `{R}`",
+    label = "load() takes a relation: `user.load(&em, |u| u.posts())`"
+)]
+pub trait LoadPath<R: Entity> {
+    /// `Managed<T>`, `Option<Managed<T>>` or `Vec<Managed<T>>`.
+    type Loaded: Send;
+
+    /// The path to the target.
+    fn target_path(&self) -> FieldPath;
+
+    /// What the relation of an entity refers to, after it was populated.
+    ///
+    /// # Errors
+    /// If the row that is referred to is not there.
+    fn take(&self, handle: &Managed<R>) -> Result<Self::Loaded, crate::Error>;
+}

@@ -1,0 +1,182 @@
+//! Which relations a query loads along.
+
+use super::path::{ToMany, ToOne};
+use crate::entity::{Entity, FieldSet};
+use crate::error::Error;
+use crate::metadata::{EntityMeta, PropertyMeta};
+
+/// Relations to populate, as the user gave them.
+#[derive(Clone, Debug)]
+pub(crate) enum PopulateRequest {
+    /// `"posts.tags"`
+    Name(String),
+    /// Property indexes.
+    Hops(Vec<u16>),
+}
+
+/// A relation to populate, and what to populate behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PopulateNode {
+    /// The property index of the relation.
+    pub(crate) relation: usize,
+    pub(crate) children: Vec<PopulateNode>,
+}
+
+impl PopulateNode {
+    /// The tree of all requested relations, each once.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a name that is no relation; the message lists the relations there are.
+    pub(crate) fn tree(root: &'static EntityMeta, requests: &[PopulateRequest]) -> Result<Vec<Self>, Error> {
+        let mut tree = Vec::new();
+        for request in requests {
+            let mut meta = root;
+            let mut level = &mut tree;
+            let hops = match request {
+                PopulateRequest::Hops(hops) => hops.iter().map(|hop| usize::from(*hop)).collect(),
+                PopulateRequest::Name(name) => hops_of(root, name)?,
+            };
+            for hop in hops {
+                let position = level.iter().position(|node: &Self| node.relation == hop);
+                let position = position.unwrap_or_else(|| {
+                    level.push(Self { relation: hop, children: Vec::new() });
+                    level.len() - 1
+                });
+                let Some(relation) = meta.properties.get(hop).and_then(PropertyMeta::as_relation) else { break };
+                meta = (relation.target)();
+                level = &mut level[position].children;
+            }
+        }
+        Ok(tree)
+    }
+}
+
+/// The property indexes of `"posts.tags"`.
+fn hops_of(root: &'static EntityMeta, path: &str) -> Result<Vec<usize>, Error> {
+    let mut meta = root;
+    let mut hops = Vec::new();
+    for name in path.split('.') {
+        let found = meta.properties.iter().position(|property| property.name == name);
+        let relation = found.and_then(|index| meta.properties[index].as_relation());
+        let (Some(index), Some(relation)) = (found, relation) else {
+            let relations: Vec<&str> = meta
+                .properties
+                .iter()
+                .filter(|property| property.as_relation().is_some())
+                .map(|property| property.name)
+                .collect();
+            let known = if relations.is_empty() { "it has none".to_owned() } else { relations.join(", ") };
+            let message =
+                format!("cannot populate \"{path}\": {} has no relation \"{name}\" (relations: {known})", meta.name);
+            return Err(Error::validation(meta.name, message));
+        };
+        hops.push(index);
+        meta = (relation.target)();
+    }
+    Ok(hops)
+}
+
+/// One typed path of relations.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a relation of `{T}`",
+    label = "cannot be populated",
+    note = "populate takes relations: `User::fields().posts().tags()`"
+)]
+pub trait PopulatePath<T: Entity> {
+    #[doc(hidden)]
+    fn hops(&self) -> Vec<u16>;
+}
+
+impl<T: Entity, X: Entity, L> PopulatePath<T> for ToOne<T, X, L> {
+    fn hops(&self) -> Vec<u16> {
+        self.fields().path().hops().to_vec()
+    }
+}
+
+impl<T: Entity, X: Entity> PopulatePath<T> for ToMany<T, X> {
+    fn hops(&self) -> Vec<u16> {
+        self.fields().path().hops().to_vec()
+    }
+}
+
+/// What to populate: `()`, a name or an array of names (`["posts", "posts.tags"]`), or one or a tuple of typed paths
+/// (`User::fields().posts().tags()`). A path populates every relation on its way.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what to populate of `{T}`",
+    label = "expected `()`, names, or relations of `{T}`",
+    note = "for example `()`, `[\"posts\", \"posts.tags\"]`, or `User::fields().posts().tags()`"
+)]
+pub trait Populate<T: Entity> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_requests(self, requests: &mut Vec<PopulateRequest>);
+}
+
+macro_rules! populate_names {
+    ($([$($generics:tt)*] $type:ty;)*) => {$(
+        impl<T: Entity, $($generics)*> Populate<T> for $type {
+            #[allow(private_interfaces, reason = "only this crate calls it")]
+            fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
+                for name in self {
+                    requests.push(PopulateRequest::Name(name.to_string()));
+                }
+            }
+        }
+    )*};
+}
+
+populate_names! {
+    [const N: usize] [&str; N];
+    [] &[&str];
+    [] Vec<&str>;
+    [] Vec<String>;
+    [] &[String];
+}
+
+impl<T: Entity> Populate<T> for &str {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
+        requests.push(PopulateRequest::Name(self.to_owned()));
+    }
+}
+
+impl<T: Entity> Populate<T> for () {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_requests(self, _: &mut Vec<PopulateRequest>) {}
+}
+
+impl<T: Entity, X: Entity, L> Populate<T> for ToOne<T, X, L> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
+        requests.push(PopulateRequest::Hops(self.hops()));
+    }
+}
+
+impl<T: Entity, X: Entity> Populate<T> for ToMany<T, X> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
+        requests.push(PopulateRequest::Hops(self.hops()));
+    }
+}
+
+macro_rules! populate_tuple {
+    ($($name:ident),*) => {
+        impl<T: Entity, $($name: PopulatePath<T>),*> Populate<T> for ($($name,)*) {
+            #[allow(non_snake_case, reason = "the type parameters name the tuple's fields")]
+            #[allow(private_interfaces, reason = "only this crate calls it")]
+            fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
+                let ($($name,)*) = self;
+                $(requests.push(PopulateRequest::Hops($name.hops()));)*
+            }
+        }
+    };
+}
+
+populate_tuple!(A);
+populate_tuple!(A, B);
+populate_tuple!(A, B, C);
+populate_tuple!(A, B, C, D);
+populate_tuple!(A, B, C, D, E);
+populate_tuple!(A, B, C, D, E, F);
+populate_tuple!(A, B, C, D, E, F, G);
+populate_tuple!(A, B, C, D, E, F, G, H);

@@ -1,0 +1,94 @@
+//! The tables of the entities: making them, dropping them, and the SQL that does it.
+//!
+//! Metadata → [`model`] (a value) → statements (text) → one round trip. Only this file does I/O.
+
+use std::fmt;
+
+mod from_metadata;
+mod model;
+mod statements;
+
+use crate::driver::Pool;
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::orm::Orm;
+use crate::sql::ddl;
+
+/// Makes and drops the tables of an [`Orm`]'s entities. From [`Orm::schema`].
+///
+/// What is made: the schemas that entities name (other than `public`), a table for each entity and for each many-to-many
+/// relation, primary keys, unique constraints, checks, foreign keys, indexes (every foreign key has one) and comments.
+/// Constraints are called as the naming strategy says, so that errors lead back to entity and fields.
+///
+/// Each method that changes the database is one transaction and one round trip: after an error, everything is as before.
+///
+/// # Cancel safety
+/// If the future is dropped after it was polled, the server may still do all of the work; it never does part of it.
+#[derive(Clone, Copy)]
+pub struct Schema<'a> {
+    metadata: &'a Metadata,
+    pool: &'a Pool,
+}
+
+impl<'a> Schema<'a> {
+    /// The schema of this Orm's entities.
+    pub(crate) fn new(orm: &'a Orm) -> Self {
+        Self { metadata: &orm.inner.metadata, pool: &orm.inner.pool }
+    }
+}
+
+impl Schema<'_> {
+    /// Makes all tables.
+    ///
+    /// # Errors
+    /// [`Error::Database`] with SQLSTATE `42P07` if one of the tables is there already; with the server's SQLSTATE if it
+    /// refuses a definition written by hand (`sql_type`, `default_sql`, `check`, …) or the user may not create tables.
+    /// [`Error::Connection`] or [`Error::Pool`] if there is no connection.
+    pub async fn create(&self) -> Result<(), Error> {
+        self.run(&statements::create(&self.model())).await
+    }
+
+    /// Drops the tables of all entities and their pivot tables, **with all rows**; those that are not there are passed
+    /// over. Other tables stay, but lose their foreign keys to the dropped ones; views that read the dropped ones go.
+    /// Schemas stay.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the user may not drop them; [`Error::Connection`] or [`Error::Pool`] if there is no
+    /// connection.
+    pub async fn drop(&self) -> Result<(), Error> {
+        self.run(&statements::drop(&self.model())).await
+    }
+
+    /// Drops the tables **with all rows**, as [`drop`](Self::drop), and makes them anew. For tests and development.
+    ///
+    /// # Errors
+    /// As [`drop`](Self::drop) and [`create`](Self::create). The tables and their rows are still there then.
+    pub async fn refresh_database(&self) -> Result<(), Error> {
+        let model = self.model();
+        let mut all = statements::drop(&model);
+        all.extend(statements::create(&model));
+        self.run(&all).await
+    }
+
+    /// The SQL that [`create`](Self::create) runs. Every statement ends with `;` and a line break; the same entities give
+    /// the same text.
+    #[must_use]
+    pub fn create_sql(&self) -> String {
+        ddl::script(&statements::create(&self.model()))
+    }
+
+    fn model(&self) -> model::Database {
+        from_metadata::database(self.metadata)
+    }
+
+    /// The server runs statements that come in one message as one transaction.
+    async fn run(&self, statements: &[String]) -> Result<(), Error> {
+        self.pool.acquire().await?.batch(&ddl::script(statements)).await
+    }
+}
+
+impl fmt::Debug for Schema<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! The only folder that writes SQL text, one file per statement kind.
+//!
+//! Identifiers are always quoted, values are always bind parameters, and no statement's text depends on how many rows it
+//! carries: rows travel as one array a column (rule C4), so prepared statements are found again.
+
+mod condition;
+pub(crate) mod ddl;
+mod delete;
+mod identifier;
+mod insert;
+mod parameter;
+mod pivot;
+mod select;
+mod texts;
+pub(crate) mod transaction;
+mod update;
+
+pub(crate) use delete::delete;
+pub(crate) use insert::insert;
+pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
+pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, select_through_pivot};
+pub(crate) use select::{count, exists, select, select_by_columns};
+pub(crate) use texts::{StatementTexts, Verb};
+pub(crate) use update::update;

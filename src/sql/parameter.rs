@@ -1,0 +1,153 @@
+//! Statements with their parameters in PostgreSQL's binary format.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio_postgres::types::{IsNull, ToSql, Type};
+
+use crate::types::{ConversionError, Key, KeyPart, PgType};
+
+/// A statement, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) text: Arc<str>,
+    pub(crate) params: Vec<Param>,
+}
+
+/// One bind parameter. The text casts it, so its type is never guessed by the server.
+#[derive(Debug)]
+pub(crate) enum Param {
+    One(PgType, Option<Bytes>),
+    Array(ColumnArray),
+}
+
+impl Param {
+    /// The OID of the parameter's type.
+    pub(crate) const fn oid(&self) -> u32 {
+        match self {
+            Self::One(pg, _) => pg.oid,
+            Self::Array(array) => array.element.array_oid,
+        }
+    }
+
+    /// A `bigint`.
+    pub(crate) fn int8(value: i64) -> Self {
+        Self::One(<i64 as crate::types::ScalarType>::TYPE, Some(Bytes::copy_from_slice(&value.to_be_bytes())))
+    }
+
+    /// One part of a key, for a column of type `pg`.
+    pub(crate) fn key_part(pg: PgType, part: &KeyPart) -> Self {
+        let mut out = BytesMut::new();
+        part.encode(pg, &mut out);
+        Self::One(pg, Some(out.freeze()))
+    }
+}
+
+impl ToSql for Param {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::One(_, None) => Ok(IsNull::Yes),
+            Self::One(_, Some(value)) => {
+                out.put_slice(value);
+                Ok(IsNull::No)
+            }
+            Self::Array(array) => {
+                array.write(out);
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// The values of one column of many rows: a one-dimensional PostgreSQL array, encoded as it grows.
+#[derive(Debug)]
+pub(crate) struct ColumnArray {
+    element: PgType,
+    count: i32,
+    has_null: bool,
+    values: BytesMut,
+}
+
+impl ColumnArray {
+    /// An empty array for values of type `pg`. Values that are arrays themselves travel as text literals: `unnest` would
+    /// flatten an array of arrays (rule C4).
+    pub(crate) fn new(pg: PgType, rows: usize) -> Self {
+        let element = if pg.is_array() { <String as crate::types::ScalarType>::TYPE } else { pg };
+        Self { element, count: 0, has_null: false, values: BytesMut::with_capacity(rows * 12) }
+    }
+
+    /// The type of the elements.
+    pub(crate) const fn element(&self) -> PgType {
+        self.element
+    }
+
+    /// How many bytes the values take.
+    pub(crate) fn size(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Appends the value that `encode` writes; NULL if it answers `false`.
+    pub(crate) fn push_with(
+        &mut self,
+        encode: impl FnOnce(&mut BytesMut) -> Result<bool, ConversionError>,
+    ) -> Result<(), ConversionError> {
+        let start = self.values.len();
+        self.values.put_i32(-1);
+        if encode(&mut self.values)? {
+            let length = i32::try_from(self.values.len() - start - 4)
+                .map_err(|_| ConversionError::new("a value is larger than 2 GiB"))?;
+            self.values[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        } else {
+            self.values.truncate(start + 4);
+            self.has_null = true;
+        }
+        self.count = self.count.checked_add(1).ok_or_else(|| ConversionError::new("too many rows in one statement"))?;
+        Ok(())
+    }
+
+    /// Appends a part of a key, `None` for NULL.
+    pub(crate) fn push_key_part(&mut self, part: Option<&KeyPart>) -> Result<(), ConversionError> {
+        let element = self.element;
+        self.push_with(|out| match part {
+            Some(part) => {
+                part.encode(element, out);
+                Ok(true)
+            }
+            None => Ok(false),
+        })
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.put_i32(i32::from(self.count > 0));
+        out.put_i32(i32::from(self.has_null));
+        out.put_u32(self.element.oid);
+        if self.count > 0 {
+            out.put_i32(self.count);
+            out.put_i32(1);
+        }
+        out.put_slice(&self.values);
+    }
+}
+
+/// One array a key column, of these keys.
+pub(crate) fn key_arrays<'a>(
+    types: impl Iterator<Item = PgType>,
+    keys: impl Iterator<Item = &'a Key> + Clone,
+    count: usize,
+) -> Result<Vec<Param>, ConversionError> {
+    let mut params = Vec::new();
+    for (position, pg) in types.enumerate() {
+        let mut array = ColumnArray::new(pg, count);
+        for key in keys.clone() {
+            array.push_key_part(key.parts().get(position))?;
+        }
+        params.push(Param::Array(array));
+    }
+    Ok(params)
+}

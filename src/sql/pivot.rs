@@ -1,0 +1,100 @@
+//! The rows of pivot tables.
+
+use std::fmt::Write as _;
+
+use super::identifier::{push_column, push_identifier, push_joined, push_list, push_table};
+use super::select::{ROOT, push_any_of, push_column_pairs, push_key_order, push_select_list};
+use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PivotDef};
+
+/// The name under which the pivot table is joined.
+const PIVOT: &str = "p";
+
+/// Both foreign keys, owning side first.
+fn columns(pivot: &PivotDef) -> impl Iterator<Item = &KeyColumnDef> + Clone {
+    pivot.join.iter().chain(&pivot.inverse_join)
+}
+
+/// Appends `unnest($1::int8[], …) AS s(c0, …)`.
+fn push_rows(out: &mut String, pivot: &PivotDef) {
+    out.push_str("unnest(");
+    push_list(out, columns(pivot).enumerate(), |out, (index, column)| {
+        let _ = write!(out, "${}::{}", index + 1, column.pg.array_name);
+    });
+    out.push_str(") AS s(");
+    push_list(out, columns(pivot).enumerate(), |out, (index, _)| {
+        let _ = write!(out, "c{index}");
+    });
+    out.push(')');
+}
+
+/// Appends `s.c0`, cast to the column's type where that was given by hand.
+fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
+    let _ = write!(out, "s.c{index}");
+    if let Some(sql_type) = column.sql_type {
+        let _ = write!(out, "::{sql_type}");
+    }
+}
+
+/// The text that links pairs; a pair that is linked already stays as it is.
+pub(crate) fn pivot_insert(pivot: &PivotDef) -> String {
+    let mut text = "INSERT INTO ".to_owned();
+    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+    text.push_str(" (");
+    push_list(&mut text, columns(pivot), |text, column| push_identifier(text, &column.name));
+    text.push_str(") SELECT ");
+    push_list(&mut text, columns(pivot).enumerate(), |text, (index, column)| push_value(text, index, column));
+    text.push_str(" FROM ");
+    push_rows(&mut text, pivot);
+    text.push_str(" ON CONFLICT DO NOTHING");
+    text
+}
+
+/// The text that unlinks pairs.
+pub(crate) fn pivot_delete(pivot: &PivotDef) -> String {
+    let mut text = "DELETE FROM ".to_owned();
+    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+    let _ = write!(text, " AS {PIVOT} USING ");
+    push_rows(&mut text, pivot);
+    text.push_str(" WHERE ");
+    push_joined(&mut text, " AND ", columns(pivot).enumerate(), |text, (index, column)| {
+        push_column(text, PIVOT, &column.name);
+        text.push_str(" = ");
+        push_value(text, index, column);
+    });
+    text
+}
+
+/// The text that unlinks everything from the entities on the `join` side.
+pub(crate) fn pivot_clear(pivot: &PivotDef) -> String {
+    let mut text = "DELETE FROM ".to_owned();
+    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+    let _ = write!(text, " AS {PIVOT} WHERE ");
+    push_any_of(&mut text, PIVOT, &pivot.join, 1);
+    text
+}
+
+/// The text that selects the targets that are linked to the entities with the keys in the parameters, each row with the
+/// key of the entity that it is linked to behind its own columns.
+pub(crate) fn select_through_pivot(metadata: &Metadata, target: &EntityDef, pivot: &PivotDef) -> String {
+    let mut list = String::new();
+    let mut joins = String::new();
+    push_select_list(metadata, target, &mut list, &mut joins);
+    for column in &pivot.join {
+        list.push_str(", ");
+        push_column(&mut list, PIVOT, &column.name);
+        if column.sql_type.is_some() {
+            let _ = write!(list, "::{}", column.pg.name);
+        }
+    }
+    let mut text = format!("SELECT {list} FROM ");
+    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+    let _ = write!(text, " AS {PIVOT} JOIN ");
+    push_table(&mut text, target.schema.as_deref(), &target.table);
+    let _ = write!(text, " AS {ROOT} ON ");
+    push_column_pairs(&mut text, ROOT, &target.key, PIVOT, &pivot.inverse_join);
+    let _ = write!(text, "{joins} WHERE ");
+    push_any_of(&mut text, PIVOT, &pivot.join, 1);
+    text.push_str(" ORDER BY ");
+    push_key_order(&mut text, target);
+    text
+}

@@ -1,0 +1,47 @@
+//! Texts of statements that do not depend on what a user asks: written once an Orm, shared by all managers.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
+
+/// What identifies a text: an entity, a kind, and the columns it names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StatementKind {
+    pub(crate) entity: usize,
+    pub(crate) verb: Verb,
+    pub(crate) columns: Vec<u16>,
+}
+
+/// The kinds of statements whose texts are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Verb {
+    SelectOneByKey,
+    SelectByKeys,
+    SelectByForeignKey,
+    SelectThroughPivot,
+    Insert,
+    Update,
+    Delete,
+    PivotInsert,
+    PivotDelete,
+    PivotClear,
+}
+
+/// The texts of one Orm.
+#[derive(Debug, Default)]
+pub(crate) struct StatementTexts {
+    texts: DashMap<StatementKind, Arc<str>, FxBuildHasher>,
+}
+
+impl StatementTexts {
+    /// The text of this kind, written by `write` if it is asked for the first time.
+    pub(crate) fn get(&self, entity: usize, verb: Verb, columns: &[u16], write: impl FnOnce() -> String) -> Arc<str> {
+        let kind = StatementKind { entity, verb, columns: columns.to_vec() };
+        if let Some(text) = self.texts.get(&kind) {
+            return Arc::clone(&text);
+        }
+        let text: Arc<str> = write().into();
+        Arc::clone(&self.texts.entry(kind).or_insert(text))
+    }
+}

@@ -1,0 +1,196 @@
+//! The unit of work: which entities there are (identity map), which of them were touched (tracker, scopes), what that
+//! means for the database (change set, commit order, plan) and what the database's answer means for them (publish).
+//!
+//! No I/O: `manager/write.rs` runs the plan between `plan` and `publish`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::entity::{Cell, Entity};
+use crate::metadata::{AnyCell, EntityMeta, Graph, GraphLink, Lifecycle, Metadata, Snapshot};
+use crate::types::Key;
+
+mod bind;
+mod change_set;
+mod commit_order;
+mod identity_map;
+mod merge;
+mod outcome;
+mod plan;
+mod publish;
+mod scope;
+
+pub(crate) use bind::bind;
+pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
+pub(crate) use commit_order::CommitOrder;
+pub(crate) use identity_map::IdentityMap;
+pub(crate) use merge::merge;
+pub(crate) use outcome::Outcome;
+pub(crate) use plan::{Plan, plan};
+pub(crate) use publish::publish;
+pub(crate) use scope::Tracker;
+
+/// The graph of one entity manager.
+pub(crate) struct UnitOfWork {
+    pub(crate) metadata: Arc<Metadata>,
+    link: GraphLink,
+    pub(crate) map: Mutex<IdentityMap>,
+    pub(crate) tracker: Arc<Tracker>,
+    detached: AtomicBool,
+}
+
+impl UnitOfWork {
+    /// An empty graph.
+    pub(crate) fn new(metadata: Arc<Metadata>, tracker: Arc<Tracker>) -> Arc<Self> {
+        Arc::new_cyclic(|this: &std::sync::Weak<Self>| Self {
+            metadata,
+            link: GraphLink(Some(this.clone() as std::sync::Weak<dyn Graph>)),
+            map: Mutex::default(),
+            tracker,
+            detached: AtomicBool::new(false),
+        })
+    }
+
+    /// A link to this graph.
+    pub(crate) const fn link(&self) -> &GraphLink {
+        &self.link
+    }
+
+    /// Whether the entity belongs to this graph.
+    pub(crate) fn owns(self: &Arc<Self>, cell: &dyn AnyCell) -> bool {
+        cell.graph().is(&(Arc::clone(self) as Arc<dyn Graph>))
+    }
+
+    /// Takes the graph out of, or back into, its manager.
+    pub(crate) fn set_detached(&self, detached: bool) {
+        self.detached.store(detached, Ordering::Release);
+    }
+
+    /// Takes in a new entity, which is not scheduled.
+    pub(crate) fn create<T: Entity>(&self, mut value: T) -> Arc<Cell<T>> {
+        // A reference to another manager's entity refers to the row: here it is looked for in this graph.
+        for (index, property) in T::meta().properties.iter().enumerate() {
+            if property.as_relation().is_none() {
+                continue;
+            }
+            if let Some(reference) = value.property_at_mut(index).as_reference_mut()
+                && let crate::metadata::ReferenceTarget::Key(key) = reference.target()
+            {
+                reference.set_key(Some(&key), &self.link);
+            }
+        }
+        let cell = Arc::new(Cell::new(value, self.link.clone()));
+        let any = Arc::clone(&cell) as Arc<dyn AnyCell>;
+        self.map.lock().add_new(Arc::clone(&any));
+        self.tracker.created(&any);
+        cell
+    }
+
+    /// Schedules an entity for INSERT; takes back a scheduled DELETE.
+    pub(crate) fn schedule(&self, cell: &Arc<dyn AnyCell>) {
+        match cell.lifecycle() {
+            Lifecycle::New | Lifecycle::Removed => {
+                self.tracker.keep_state(cell);
+                cell.set_lifecycle(Lifecycle::Scheduled);
+                if let Some(entity) = self.metadata.find(cell.meta()) {
+                    make_uuid(cell, entity.uuid_key);
+                }
+            }
+            Lifecycle::Removing => {
+                self.tracker.keep_state(cell);
+                cell.set_lifecycle(Lifecycle::Managed);
+            }
+            Lifecycle::Scheduled | Lifecycle::Managed | Lifecycle::Detached => {}
+        }
+        self.tracker.add_pending(cell);
+    }
+
+    /// Schedules an entity for DELETE; a new one is only taken off the schedule.
+    pub(crate) fn schedule_removal(&self, cell: &Arc<dyn AnyCell>) {
+        match cell.lifecycle() {
+            Lifecycle::Scheduled => {
+                self.tracker.keep_state(cell);
+                cell.set_lifecycle(Lifecycle::New);
+            }
+            Lifecycle::Managed => {
+                self.tracker.keep_state(cell);
+                cell.set_lifecycle(Lifecycle::Removing);
+                self.tracker.add_pending(cell);
+            }
+            Lifecycle::Detached => self.tracker.add_pending(cell),
+            Lifecycle::New | Lifecycle::Removing | Lifecycle::Removed => {}
+        }
+    }
+
+    /// Takes an entity out of the graph.
+    pub(crate) fn detach(&self, cell: &Arc<dyn AnyCell>) {
+        self.tracker.keep_state(cell);
+        self.forget(cell);
+        cell.set_lifecycle(Lifecycle::Detached);
+        self.tracker.remove_pending(cell);
+    }
+
+    /// Takes an entity out of the identity map.
+    pub(crate) fn forget(&self, cell: &Arc<dyn AnyCell>) {
+        if let Some(entity) = self.metadata.find(cell.meta()) {
+            self.map.lock().remove(entity.index, cell);
+        }
+    }
+
+    /// Puts an entity into the identity map: under its key, or among the new ones.
+    pub(crate) fn remember(&self, cell: &Arc<dyn AnyCell>) {
+        let Some(entity) = self.metadata.find(cell.meta()) else { return };
+        let mut map = self.map.lock();
+        match (cell.key(), cell.lifecycle()) {
+            (Some(key), Lifecycle::Managed | Lifecycle::Removing) => map.insert(entity.index, key, Arc::clone(cell)),
+            (_, Lifecycle::New | Lifecycle::Scheduled) => map.add_new(Arc::clone(cell)),
+            _ => {}
+        }
+    }
+
+    /// The loaded entity with this key.
+    pub(crate) fn find(&self, entity: usize, key: &Key) -> Option<Arc<dyn AnyCell>> {
+        self.map.lock().get(entity, key)
+    }
+}
+
+/// Makes the UUID key of an entity that has none (version 7: keys of one process grow, which is kind to the index).
+/// An entity that is borrowed gets it at the flush.
+fn make_uuid(cell: &Arc<dyn AnyCell>, property: Option<usize>) {
+    let Some(property) = property else { return };
+    let _ = cell.write(&mut |value, _| {
+        let property = value.property_mut(property);
+        if property.is_unset() {
+            // Sixteen bytes are a UUID: this cannot fail.
+            let _ = property.decode(Some(uuid::Uuid::now_v7().as_bytes()));
+        }
+    });
+}
+
+impl Graph for UnitOfWork {
+    fn lookup(&self, meta: &'static EntityMeta, key: &Key) -> Option<Arc<dyn AnyCell>> {
+        self.find(self.metadata.find(meta)?.index, key)
+    }
+
+    fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
+    }
+
+    fn is_flushing(&self) -> bool {
+        self.tracker.is_flushing()
+    }
+
+    fn needs_snapshot(&self, cell: &Arc<dyn AnyCell>) -> bool {
+        self.tracker.needs_snapshot(cell)
+    }
+
+    fn keep_snapshot(&self, snapshot: Snapshot) {
+        self.tracker.keep_snapshot(snapshot);
+    }
+
+    fn touch(&self, cell: &Arc<dyn AnyCell>) {
+        self.tracker.add_pending(cell);
+    }
+}

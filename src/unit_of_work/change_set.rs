@@ -1,0 +1,247 @@
+//! From touched entities to change sets: which rows to insert, update and delete, which pivot rows to link and unlink.
+//!
+//! Pure: nothing is sent, and no entity is changed. What a flush has to put into entities itself (UUIDs of entities that a
+//! cascade reached, `on_update` values, foreign keys that a collection implies) is kept beside them as overrides, and
+//! reaches them when everything has succeeded (rule C3).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::UnitOfWork;
+use crate::error::Error;
+use crate::metadata::{
+    AnyCell, EntityDef, EntityView, Lifecycle, Property, PropertyDef, ReferenceTarget, RelationDef, RelationKind,
+    address,
+};
+use crate::types::{Key, KeyPart};
+
+mod cascade;
+mod difference;
+
+/// What happens to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// What a foreign key will refer to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Null,
+    Key(Key),
+    /// A row of this change set whose key is not known yet.
+    Row(usize),
+}
+
+/// A value that is written instead of the one that the entity holds, and put into the entity afterwards.
+pub(crate) enum Override {
+    Value(Box<dyn Property>),
+    /// A to-one relation to this entity, `None` for NULL.
+    Reference(Option<Arc<dyn AnyCell>>),
+}
+
+/// One row to write.
+pub(crate) struct RowChange {
+    pub(crate) cell: Arc<dyn AnyCell>,
+    /// The entity's index.
+    pub(crate) entity: usize,
+    pub(crate) kind: ChangeKind,
+    /// The properties that are written.
+    pub(crate) properties: Vec<u16>,
+    pub(crate) overrides: Vec<(u16, Override)>,
+    /// What the written relations refer to.
+    pub(crate) targets: Vec<(u16, Target)>,
+    /// What the written relations referred to before.
+    pub(crate) previous: Vec<(u16, Key)>,
+    /// The key, if it is known before the statement runs.
+    pub(crate) key: Option<Key>,
+}
+
+impl RowChange {
+    /// The value that is written for a property.
+    pub(crate) fn value<'a>(&'a self, view: &EntityView<'a>, property: u16) -> &'a dyn Property {
+        match self.overrides.iter().find(|(index, _)| *index == property) {
+            Some((_, Override::Value(value))) => &**value,
+            _ => view.value.property(usize::from(property)),
+        }
+    }
+
+    /// What a written relation refers to.
+    pub(crate) fn target(&self, property: u16) -> &Target {
+        self.targets.iter().find(|(index, _)| *index == property).map_or(&Target::Null, |(_, target)| target)
+    }
+}
+
+/// One end of a pivot row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LinkEnd {
+    Key(Key),
+    Row(usize),
+}
+
+/// Pivot rows of one relation.
+#[derive(Debug)]
+pub(crate) struct LinkChange {
+    /// The entity and property of the owning side.
+    pub(crate) entity: usize,
+    pub(crate) property: usize,
+    /// Pairs of the owning side's and the other side's entity.
+    pub(crate) linked: Vec<(LinkEnd, LinkEnd)>,
+    pub(crate) unlinked: Vec<(LinkEnd, LinkEnd)>,
+}
+
+/// Everything that is unlinked from some entities without knowing what it is.
+#[derive(Debug)]
+pub(crate) struct ClearChange {
+    /// The entity and property of the side whose entities are unlinked.
+    pub(crate) entity: usize,
+    pub(crate) property: usize,
+    pub(crate) keys: Vec<Key>,
+}
+
+/// What a flush has to write.
+#[derive(Default)]
+pub(crate) struct ChangeSet {
+    pub(crate) rows: Vec<RowChange>,
+    pub(crate) links: Vec<LinkChange>,
+    pub(crate) clears: Vec<ClearChange>,
+    /// Entities that were touched and have nothing to write: they are clean again.
+    pub(crate) unchanged: Vec<Arc<dyn AnyCell>>,
+    /// Entities whose collections have changed.
+    pub(crate) collections: Vec<Arc<dyn AnyCell>>,
+}
+
+impl ChangeSet {
+    /// Whether no SQL is to be sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.clears.is_empty()
+            && self.links.iter().all(|link| link.linked.is_empty() && link.unlinked.is_empty())
+    }
+
+    /// Every entity that the flush will change.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<dyn AnyCell>> {
+        self.rows.iter().map(|row| &row.cell).chain(&self.unchanged).chain(&self.collections)
+    }
+}
+
+/// What is to happen to an entity, while cascades are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Insert,
+    /// Look for changes.
+    Update,
+    Delete,
+    /// A new entity that was removed again.
+    Nothing,
+}
+
+struct Node {
+    cell: Arc<dyn AnyCell>,
+    entity: usize,
+    role: Role,
+    overrides: Vec<(u16, Override)>,
+}
+
+/// A pivot pair while it is not known whether both ends will have keys: addresses of the entities.
+type Pair = (usize, usize);
+
+#[derive(Default)]
+struct PendingLinks {
+    linked: FxHashSet<Pair>,
+    unlinked: FxHashSet<Pair>,
+    order: Vec<Pair>,
+}
+
+/// Collects the change set of everything pending in this graph.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that is to be written, [`Error::Detached`] for an
+/// entity of another manager, [`Error::Validation`] and [`Error::NotLoaded`] for what cannot be written. Nothing has
+/// changed then.
+pub(crate) fn collect(graph: &Arc<UnitOfWork>) -> Result<ChangeSet, Error> {
+    let mut collector = Collector {
+        graph,
+        nodes: Vec::new(),
+        by_address: FxHashMap::default(),
+        queue: VecDeque::new(),
+        links: Vec::new(),
+        clears: Vec::new(),
+        collections: Vec::new(),
+    };
+    for cell in graph.tracker.pending() {
+        let role = match cell.lifecycle() {
+            Lifecycle::Scheduled => Role::Insert,
+            Lifecycle::Managed => Role::Update,
+            Lifecycle::Removing => Role::Delete,
+            Lifecycle::New => Role::Nothing,
+            Lifecycle::Removed | Lifecycle::Detached => return Err(Error::Detached { entity: cell.meta().name }),
+        };
+        collector.add(&cell, role)?;
+    }
+    while let Some(node) = collector.queue.pop_front() {
+        collector.follow(node)?;
+    }
+    collector.finish()
+}
+
+struct Collector<'a> {
+    graph: &'a Arc<UnitOfWork>,
+    nodes: Vec<Node>,
+    by_address: FxHashMap<usize, usize>,
+    /// Nodes whose relations have not been followed yet.
+    queue: VecDeque<usize>,
+    /// By entity and property of the owning side.
+    links: Vec<(usize, usize, PendingLinks)>,
+    clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,
+    collections: Vec<Arc<dyn AnyCell>>,
+}
+
+impl<'a> Collector<'a> {
+    fn entity(&self, index: usize) -> &'a EntityDef {
+        &self.graph.metadata.entities[index]
+    }
+
+    /// Adds an entity, or changes what is to happen to it.
+    fn add(&mut self, cell: &Arc<dyn AnyCell>, role: Role) -> Result<usize, Error> {
+        let known = self.by_address.get(&address(cell)).copied();
+        if let Some(index) = known {
+            let node = &mut self.nodes[index];
+            let next = match (node.role, role) {
+                (Role::Insert | Role::Nothing, Role::Delete) => Role::Nothing,
+                (Role::Nothing, Role::Insert) => Role::Insert,
+                (_, Role::Delete) => Role::Delete,
+                (current, _) => current,
+            };
+            if next != node.role {
+                node.role = next;
+                self.queue.push_back(index);
+            }
+            return Ok(index);
+        }
+        if !self.graph.owns(&**cell) {
+            return Err(Error::Detached { entity: cell.meta().name });
+        }
+        if cell.is_borrowed(true) {
+            return Err(Error::EntityBorrowed { entity: cell.meta().name });
+        }
+        let entity = self.graph.metadata.of(cell.meta())?.index;
+        let index = self.nodes.len();
+        self.nodes.push(Node { cell: Arc::clone(cell), entity, role, overrides: Vec::new() });
+        self.by_address.insert(address(cell), index);
+        self.queue.push_back(index);
+        Ok(index)
+    }
+
+    /// Looks at an entity's fields.
+    fn read<R>(&self, cell: &Arc<dyn AnyCell>, look: impl FnOnce(EntityView<'_>) -> R) -> Result<Option<R>, Error> {
+        let mut look = Some(look);
+        let mut result = None;
+        cell.read(&mut |view| result = look.take().map(|look| look(view)))?;
+        Ok(result)
+    }
+}

@@ -1,0 +1,322 @@
+//! Which other entities a touched one draws into the flush: cascades, orphans, the owning sides of changed collections
+//! (rules C13, C14).
+
+use super::*;
+
+/// What one relation of an entity holds, taken out while its lock is held.
+enum Seen {
+    Reference(ReferenceTarget),
+    Collection { changes: crate::metadata::CollectionChanges, items: Option<Vec<Arc<dyn AnyCell>>> },
+}
+
+impl Collector<'_> {
+    /// Follows the relations of a node.
+    pub(super) fn follow(&mut self, index: usize) -> Result<(), Error> {
+        let (cell, role) = (Arc::clone(&self.nodes[index].cell), self.nodes[index].role);
+        let entity = self.entity(self.nodes[index].entity);
+        if role == Role::Nothing || entity.relations().next().is_none() {
+            return Ok(());
+        }
+        let seen = self.read(&cell, |view| {
+            let look = |(property, _): (usize, &RelationDef)| {
+                let value = view.value.property(property);
+                let seen = match (value.as_reference(), value.as_collection()) {
+                    (Some(reference), _) => Seen::Reference(reference.target()),
+                    (_, Some(collection)) => Seen::Collection {
+                        changes: collection.changes(),
+                        items: if role == Role::Delete { collection.cells() } else { None },
+                    },
+                    _ => Seen::Reference(ReferenceTarget::Nothing),
+                };
+                (property, seen)
+            };
+            entity.relations().map(look).collect::<Vec<_>>()
+        })?;
+        for (property, seen) in seen.unwrap_or_default() {
+            let Some(relation) = entity.relation(property) else { continue };
+            match (role, seen) {
+                (Role::Delete, seen) => self.cascade_removal(&cell, entity, property, relation, seen)?,
+                (_, Seen::Reference(target)) => self.follow_reference(index, property, relation, target)?,
+                (_, Seen::Collection { changes, .. }) if changes.is_empty() => {}
+                (_, Seen::Collection { changes, .. }) => {
+                    if changes.lost > 0 {
+                        return Err(Error::Detached { entity: (relation.meta.target)().name });
+                    }
+                    self.collections.push(Arc::clone(&cell));
+                    if relation.meta.kind == RelationKind::OneToMany {
+                        self.one_to_many(&cell, entity, property, relation, &changes)?;
+                    } else {
+                        self.many_to_many(&cell, entity, property, relation, &changes)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A new entity that is referred to is inserted, too, if the relation cascades.
+    fn cascade_persist(
+        &mut self,
+        relation: &RelationDef,
+        property: &str,
+        item: &Arc<dyn AnyCell>,
+    ) -> Result<(), Error> {
+        if !self.graph.owns(&**item) {
+            return Err(Error::Detached { entity: item.meta().name });
+        }
+        match item.lifecycle() {
+            Lifecycle::New if self.is_dropped(item) => Ok(()),
+            Lifecycle::New if relation.meta.cascade_persist => self.add(item, Role::Insert).map(|_| ()),
+            Lifecycle::New => {
+                let message = format!(
+                    "{property} refers to a new {} that is not persisted: persist it, or let the relation cascade(persist)",
+                    item.meta().name
+                );
+                Err(Error::validation(item.meta().name, message))
+            }
+            Lifecycle::Scheduled => self.add(item, Role::Insert).map(|_| ()),
+            Lifecycle::Managed | Lifecycle::Removing => Ok(()),
+            Lifecycle::Removed | Lifecycle::Detached => Err(Error::Detached { entity: item.meta().name }),
+        }
+    }
+
+    /// Whether the entity was new and has been removed again.
+    fn is_dropped(&self, cell: &Arc<dyn AnyCell>) -> bool {
+        self.by_address.get(&address(cell)).is_some_and(|index| self.nodes[*index].role == Role::Nothing)
+    }
+
+    fn follow_reference(
+        &mut self,
+        index: usize,
+        property: usize,
+        relation: &RelationDef,
+        target: ReferenceTarget,
+    ) -> Result<(), Error> {
+        let name = self.entity(self.nodes[index].entity).property_name(property);
+        match target {
+            ReferenceTarget::Lost => Err(Error::Detached { entity: (relation.meta.target)().name }),
+            ReferenceTarget::Cell(item) => {
+                // A persisted entity that was dropped by remove() is meant again: something refers to it.
+                if item.lifecycle() == Lifecycle::New && self.is_dropped(&item) && relation.meta.cascade_persist {
+                    self.add(&item, Role::Insert)?;
+                }
+                self.cascade_persist(relation, name, &item)?;
+                if relation.is_inverse_one_to_one() {
+                    self.point_back(index, relation, &item)?;
+                }
+                Ok(())
+            }
+            ReferenceTarget::Key(key) if relation.is_inverse_one_to_one() => {
+                match self.graph.find(relation.target, &key) {
+                    Some(item) => self.point_back(index, relation, &item),
+                    None => Ok(()),
+                }
+            }
+            ReferenceTarget::Key(_) | ReferenceTarget::Nothing => Ok(()),
+        }
+    }
+
+    /// The inverse side of a one-to-one was set: the other entity gets its foreign key.
+    fn point_back(&mut self, index: usize, relation: &RelationDef, item: &Arc<dyn AnyCell>) -> Result<(), Error> {
+        let Some(inverse) = relation.inverse else { return Ok(()) };
+        let owner = Arc::clone(&self.nodes[index].cell);
+        if self.refers_to(item, inverse, &owner)? {
+            return Ok(());
+        }
+        // Only where this side was changed; otherwise the owning side was, and it decides.
+        let changed = owner.lifecycle() != Lifecycle::Managed || self.inverse_changed(&owner, relation, inverse)?;
+        if changed {
+            self.set_reference(item, inverse, Some(&owner))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the inverse side's field differs from its baseline.
+    fn inverse_changed(&self, owner: &Arc<dyn AnyCell>, relation: &RelationDef, inverse: usize) -> Result<bool, Error> {
+        let entity = self.graph.metadata.of(owner.meta())?;
+        let property = entity.relations().find(|(_, other)| {
+            other.target == relation.target && other.inverse == Some(inverse) && other.is_inverse_one_to_one()
+        });
+        let Some((property, _)) = property else { return Ok(false) };
+        let changed = self.read(owner, |view| {
+            view.baseline.is_some_and(|baseline| !view.value.property(property).same(baseline.property(property), None))
+        })?;
+        Ok(changed.unwrap_or(false))
+    }
+
+    /// Whether the to-one relation of an entity refers to `target`.
+    fn refers_to(&self, cell: &Arc<dyn AnyCell>, property: usize, target: &Arc<dyn AnyCell>) -> Result<bool, Error> {
+        let refers = self.read(cell, |view| {
+            view.value.property(property).as_reference().is_some_and(|reference| match reference.target() {
+                ReferenceTarget::Key(key) => target.key().as_ref() == Some(&key),
+                ReferenceTarget::Cell(other) => Arc::ptr_eq(&other, target),
+                ReferenceTarget::Nothing | ReferenceTarget::Lost => false,
+            })
+        })?;
+        Ok(refers.unwrap_or(false))
+    }
+
+    /// The owning side gets another value than its field holds.
+    fn set_reference(
+        &mut self,
+        cell: &Arc<dyn AnyCell>,
+        property: usize,
+        target: Option<&Arc<dyn AnyCell>>,
+    ) -> Result<(), Error> {
+        let role = match cell.lifecycle() {
+            Lifecycle::New | Lifecycle::Scheduled => Role::Insert,
+            _ => Role::Update,
+        };
+        let index = self.add(cell, role)?;
+        let Ok(property) = u16::try_from(property) else { return Ok(()) };
+        let overrides = &mut self.nodes[index].overrides;
+        overrides.retain(|(other, _)| *other != property);
+        overrides.push((property, Override::Reference(target.map(Arc::clone))));
+        Ok(())
+    }
+
+    fn one_to_many(
+        &mut self,
+        owner: &Arc<dyn AnyCell>,
+        entity: &EntityDef,
+        property: usize,
+        relation: &RelationDef,
+        changes: &crate::metadata::CollectionChanges,
+    ) -> Result<(), Error> {
+        let name = entity.property_name(property);
+        if changes.cleared {
+            // Which rows would have to be released is not known (rule C14).
+            return Err(Error::NotLoaded { entity: entity.meta.name, relation: name });
+        }
+        let Some(inverse) = relation.inverse else { return Ok(()) };
+        let target = self.entity(relation.target);
+        for item in &changes.added {
+            self.cascade_persist(relation, name, item)?;
+            if !self.refers_to(item, inverse, owner)? {
+                self.set_reference(item, inverse, Some(owner))?;
+            }
+        }
+        for item in &changes.removed {
+            // If the item was given to another owner, that is what happens to it.
+            if !self.refers_to(item, inverse, owner)? || self.is_claimed(item, inverse) {
+                continue;
+            }
+            if relation.meta.orphan_removal {
+                self.add(item, Role::Delete)?;
+            } else if target.relation(inverse).is_some_and(|owning| owning.meta.nullable) {
+                self.set_reference(item, inverse, None)?;
+            } else if !matches!(item.lifecycle(), Lifecycle::Removing | Lifecycle::Removed | Lifecycle::New) {
+                let message = format!(
+                    "{} cannot be removed from {}.{name}: {}.{} must not be NULL; remove() it, give it to another {}, or \
+                     declare orphan_removal",
+                    target.meta.name,
+                    entity.meta.name,
+                    target.meta.name,
+                    target.property_name(inverse),
+                    entity.meta.name
+                );
+                return Err(Error::validation(target.meta.name, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another collection has the entity already.
+    fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
+        let Some(index) = self.by_address.get(&address(cell)) else { return false };
+        self.nodes[*index]
+            .overrides
+            .iter()
+            .any(|(other, value)| usize::from(*other) == property && matches!(value, Override::Reference(Some(_))))
+    }
+
+    fn many_to_many(
+        &mut self,
+        owner: &Arc<dyn AnyCell>,
+        entity: &EntityDef,
+        property: usize,
+        relation: &RelationDef,
+        changes: &crate::metadata::CollectionChanges,
+    ) -> Result<(), Error> {
+        let Some(pivot) = &relation.pivot else { return Ok(()) };
+        for item in &changes.added {
+            self.cascade_persist(relation, entity.property_name(property), item)?;
+        }
+        if changes.cleared && owner.key().is_some() {
+            self.clear_links(entity.index, property, owner);
+        }
+        let owning_side =
+            if pivot.owning { Some((entity.index, property)) } else { relation.inverse.map(|i| (relation.target, i)) };
+        let Some((owning_entity, owning_property)) = owning_side else { return Ok(()) };
+        let pair = |item: &Arc<dyn AnyCell>| {
+            if pivot.owning { (address(owner), address(item)) } else { (address(item), address(owner)) }
+        };
+        let position = self.links.iter().position(|(e, p, _)| (*e, *p) == (owning_entity, owning_property));
+        let position = position.unwrap_or_else(|| {
+            self.links.push((owning_entity, owning_property, PendingLinks::default()));
+            self.links.len() - 1
+        });
+        for item in changes.added.iter().chain(&changes.removed) {
+            // Ends that are not written themselves are needed for their keys.
+            if !self.by_address.contains_key(&address(item)) {
+                self.add(item, Role::Update)?;
+            }
+        }
+        let links = &mut self.links[position].2;
+        for item in &changes.added {
+            let pair = pair(item);
+            links.unlinked.remove(&pair);
+            if links.linked.insert(pair) {
+                links.order.push(pair);
+            }
+        }
+        for item in &changes.removed {
+            let pair = pair(item);
+            if !links.linked.contains(&pair) && links.unlinked.insert(pair) {
+                links.order.push(pair);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear_links(&mut self, entity: usize, property: usize, owner: &Arc<dyn AnyCell>) {
+        match self.clears.iter_mut().find(|(e, p, _)| (*e, *p) == (entity, property)) {
+            Some((_, _, owners)) => owners.push(Arc::clone(owner)),
+            None => self.clears.push((entity, property, vec![Arc::clone(owner)])),
+        }
+    }
+
+    /// What goes along with a removed entity: what its relations say, and its rows in pivot tables.
+    fn cascade_removal(
+        &mut self,
+        cell: &Arc<dyn AnyCell>,
+        entity: &EntityDef,
+        property: usize,
+        relation: &RelationDef,
+        seen: Seen,
+    ) -> Result<(), Error> {
+        if relation.pivot.is_some() {
+            self.clear_links(entity.index, property, cell);
+        }
+        if !relation.meta.cascade_remove && !relation.meta.orphan_removal {
+            return Ok(());
+        }
+        match seen {
+            Seen::Reference(ReferenceTarget::Key(key)) => {
+                if let Some(item) = self.graph.find(relation.target, &key) {
+                    self.add(&item, Role::Delete)?;
+                }
+            }
+            Seen::Reference(ReferenceTarget::Cell(item)) => {
+                self.add(&item, Role::Delete)?;
+            }
+            Seen::Reference(ReferenceTarget::Nothing | ReferenceTarget::Lost) => {}
+            Seen::Collection { changes, items } => {
+                for item in items.into_iter().flatten().chain(changes.removed) {
+                    self.add(&item, Role::Delete)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! From an entity to the row that is written for it: all columns of a new one, the changed columns of another (rules B2,
+//! B3, B4).
+
+use super::*;
+
+impl Collector<'_> {
+    /// Turns the nodes into rows.
+    pub(super) fn finish(mut self) -> Result<ChangeSet, Error> {
+        let mut changes = ChangeSet::default();
+        // Positions first: foreign keys refer to rows that come later.
+        let mut rows = Vec::new();
+        let mut by_address = FxHashMap::default();
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.role == Role::Insert {
+                by_address.insert(address(&node.cell), rows.len());
+                rows.push(index);
+            }
+        }
+        let inserts = rows.len();
+        for (index, node) in self.nodes.iter().enumerate() {
+            if matches!(node.role, Role::Update | Role::Delete) {
+                rows.push(index);
+            }
+        }
+        for (position, index) in rows.into_iter().enumerate() {
+            let overrides = std::mem::take(&mut self.nodes[index].overrides);
+            let node = &self.nodes[index];
+            let mut row = RowChange {
+                cell: Arc::clone(&node.cell),
+                entity: node.entity,
+                kind: ChangeKind::Insert,
+                properties: Vec::new(),
+                overrides,
+                targets: Vec::new(),
+                previous: Vec::new(),
+                key: node.cell.key(),
+            };
+            let entity = self.entity(node.entity);
+            match node.role {
+                Role::Insert => self.insertion(entity, &mut row, &by_address)?,
+                Role::Update => {
+                    row.kind = ChangeKind::Update;
+                    self.modification(entity, &mut row, &by_address)?;
+                }
+                Role::Delete => row.kind = ChangeKind::Delete,
+                Role::Nothing => continue,
+            }
+            debug_assert!(position >= inserts || row.kind == ChangeKind::Insert);
+            if row.kind == ChangeKind::Update && row.properties.is_empty() {
+                changes.unchanged.push(row.cell);
+            } else {
+                changes.rows.push(row);
+            }
+        }
+        self.finish_links(&mut changes, &by_address);
+        changes.collections = self.collections;
+        Ok(changes)
+    }
+
+    /// What a relation is going to refer to.
+    fn target_of(
+        &self,
+        row: &RowChange,
+        entity: &EntityDef,
+        property: u16,
+        held: &dyn Property,
+        inserted: &FxHashMap<usize, usize>,
+    ) -> Result<Target, Error> {
+        let overridden = row.overrides.iter().find_map(|(index, value)| match value {
+            Override::Reference(target) if *index == property => Some(target),
+            _ => None,
+        });
+        let target = match overridden {
+            Some(None) => ReferenceTarget::Nothing,
+            Some(Some(cell)) => match cell.key() {
+                Some(key) => ReferenceTarget::Key(key),
+                None => ReferenceTarget::Cell(Arc::clone(cell)),
+            },
+            None => held.as_reference().map_or(ReferenceTarget::Nothing, |reference| reference.target()),
+        };
+        match target {
+            ReferenceTarget::Nothing => Ok(Target::Null),
+            ReferenceTarget::Key(key) => Ok(Target::Key(key)),
+            ReferenceTarget::Cell(cell) => match inserted.get(&address(&cell)) {
+                Some(position) => Ok(Target::Row(*position)),
+                None => {
+                    let message = format!(
+                        "{}.{} refers to a new {} that is not persisted or was removed",
+                        entity.meta.name,
+                        entity.property_name(usize::from(property)),
+                        cell.meta().name
+                    );
+                    Err(Error::validation(entity.meta.name, message))
+                }
+            },
+            ReferenceTarget::Lost => Err(Error::Detached { entity: entity.meta.name }),
+        }
+    }
+
+    fn insertion(
+        &self,
+        entity: &EntityDef,
+        row: &mut RowChange,
+        inserted: &FxHashMap<usize, usize>,
+    ) -> Result<(), Error> {
+        let cell = Arc::clone(&row.cell);
+        let written = self.read(&cell, |view| -> Result<(), Error> {
+            for (index, property) in entity.properties.iter().enumerate() {
+                let Ok(number) = u16::try_from(index) else { continue };
+                let value = view.value.property(index);
+                match property {
+                    PropertyDef::Column(column) => {
+                        if value.is_unset() {
+                            let made_by_database = Some(index) == entity.identity
+                                || column.meta.default_sql.is_some()
+                                || (column.meta.default.is_some() && column.meta.nullable);
+                            if Some(index) == entity.uuid_key {
+                                let mut made = value.boxed();
+                                // Sixteen bytes are a UUID: this cannot fail.
+                                let _ = made.decode(Some(uuid::Uuid::now_v7().as_bytes()));
+                                row.overrides.push((number, Override::Value(made)));
+                            } else if let (true, Some(make)) = (column.meta.nullable, column.meta.on_create) {
+                                row.overrides.push((number, Override::Value(make())));
+                            } else if made_by_database {
+                                continue;
+                            }
+                        }
+                        row.properties.push(number);
+                    }
+                    PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
+                        let target = self.target_of(row, entity, number, value, inserted)?;
+                        row.properties.push(number);
+                        row.targets.push((number, target));
+                    }
+                    PropertyDef::Relation(_) => {}
+                }
+            }
+            row.key = known_key(entity, row, &view);
+            Ok(())
+        })?;
+        written.unwrap_or(Ok(()))
+    }
+
+    fn modification(
+        &self,
+        entity: &EntityDef,
+        row: &mut RowChange,
+        inserted: &FxHashMap<usize, usize>,
+    ) -> Result<(), Error> {
+        let cell = Arc::clone(&row.cell);
+        let compared = self.read(&cell, |view| -> Result<(), Error> {
+            for (index, property) in entity.properties.iter().enumerate() {
+                let Ok(number) = u16::try_from(index) else { continue };
+                let value = view.value.property(index);
+                let baseline = view.baseline.map(|baseline| baseline.property(index));
+                let changed = match property {
+                    PropertyDef::Column(_) if Some(index) == entity.version => false,
+                    PropertyDef::Column(column) => {
+                        baseline.is_some_and(|baseline| !value.same(baseline, column.meta.precision))
+                    }
+                    PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
+                        let target = self.target_of(row, entity, number, value, inserted)?;
+                        let before = baseline.unwrap_or(value).as_reference().map(|reference| reference.target());
+                        let same = match (&target, &before) {
+                            (Target::Null, Some(ReferenceTarget::Nothing)) => true,
+                            (Target::Key(key), Some(ReferenceTarget::Key(other))) => key == other,
+                            _ => false,
+                        };
+                        if !same {
+                            row.targets.push((number, target));
+                            if let Some(ReferenceTarget::Key(key)) = before {
+                                row.previous.push((number, key));
+                            }
+                        }
+                        !same
+                    }
+                    PropertyDef::Relation(_) => false,
+                };
+                if changed {
+                    row.properties.push(number);
+                }
+                if changed && entity.key_properties.contains(&index) {
+                    let message = format!(
+                        "the key of {} was changed ({}): create a new entity and remove the old one",
+                        entity.meta.name,
+                        entity.property_name(index)
+                    );
+                    return Err(Error::validation(entity.meta.name, message));
+                }
+            }
+            if !row.properties.is_empty() {
+                on_update(entity, row);
+            }
+            Ok(())
+        })?;
+        compared.unwrap_or(Ok(()))
+    }
+
+    fn finish_links(&self, changes: &mut ChangeSet, inserted: &FxHashMap<usize, usize>) {
+        let end = |address: usize| -> Option<LinkEnd> {
+            if let Some(row) = inserted.get(&address) {
+                return Some(LinkEnd::Row(*row));
+            }
+            let node = &self.nodes[*self.by_address.get(&address)?];
+            // A row that is deleted loses its links with it.
+            if node.role == Role::Delete { None } else { node.cell.key().map(LinkEnd::Key) }
+        };
+        for (entity, property, pending) in &self.links {
+            let mut link =
+                LinkChange { entity: *entity, property: *property, linked: Vec::new(), unlinked: Vec::new() };
+            for pair in &pending.order {
+                let (Some(one), Some(two)) = (end(pair.0), end(pair.1)) else { continue };
+                if pending.linked.contains(pair) {
+                    link.linked.push((one, two));
+                } else if pending.unlinked.contains(pair) {
+                    link.unlinked.push((one, two));
+                }
+            }
+            changes.links.push(link);
+        }
+        for (entity, property, owners) in &self.clears {
+            let keys: Vec<Key> = owners.iter().filter_map(|owner| owner.key()).collect();
+            if !keys.is_empty() {
+                changes.clears.push(ClearChange { entity: *entity, property: *property, keys });
+            }
+        }
+    }
+}
+
+/// `on_update` values, because something else has changed (rule B4).
+fn on_update(entity: &EntityDef, row: &mut RowChange) {
+    for (index, property) in entity.properties.iter().enumerate() {
+        let (PropertyDef::Column(column), Ok(number)) = (property, u16::try_from(index)) else { continue };
+        if let Some(make) = column.meta.on_update
+            && !row.properties.contains(&number)
+        {
+            row.properties.push(number);
+            row.overrides.push((number, Override::Value(make())));
+        }
+    }
+    row.properties.sort_unstable();
+}
+
+/// The key of a new row, if all its parts are known.
+fn known_key(entity: &EntityDef, row: &RowChange, view: &EntityView<'_>) -> Option<Key> {
+    let mut parts: Vec<KeyPart> = Vec::with_capacity(entity.key.len());
+    for index in &entity.key_properties {
+        let number = u16::try_from(*index).ok()?;
+        match &entity.properties[*index] {
+            PropertyDef::Column(_) => {
+                if !row.properties.contains(&number) {
+                    return None;
+                }
+                parts.push(row.value(view, number).key_part()?);
+            }
+            PropertyDef::Relation(_) => match row.target(number) {
+                Target::Key(key) => parts.extend(key.parts().iter().cloned()),
+                Target::Null | Target::Row(_) => return None,
+            },
+        }
+    }
+    Key::from_parts(parts)
+}

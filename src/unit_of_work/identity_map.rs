@@ -1,0 +1,58 @@
+//! One row, one entity: every entity of a graph by type and key, and the new ones that have no key yet.
+//!
+//! The map owns the entities; it never waits for one: whoever holds its lock takes no entity's lock.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::metadata::{AnyCell, address};
+use crate::types::Key;
+
+type ByKey = FxHashMap<Key, Arc<dyn AnyCell>>;
+
+/// The entities of a graph.
+#[derive(Default)]
+pub(crate) struct IdentityMap {
+    /// By entity index.
+    types: Vec<ByKey>,
+    /// By address.
+    new: FxHashMap<usize, Arc<dyn AnyCell>>,
+}
+
+impl IdentityMap {
+    /// The entities of one type.
+    pub(crate) fn of(&mut self, entity: usize) -> &mut ByKey {
+        if self.types.len() <= entity {
+            self.types.resize_with(entity + 1, ByKey::default);
+        }
+        &mut self.types[entity]
+    }
+
+    pub(crate) fn get(&self, entity: usize, key: &Key) -> Option<Arc<dyn AnyCell>> {
+        self.types.get(entity)?.get(key).cloned()
+    }
+
+    /// Puts an entity under its key.
+    pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) {
+        self.new.remove(&address(&cell));
+        self.of(entity).insert(key, cell);
+    }
+
+    /// Takes in an entity without a key.
+    pub(crate) fn add_new(&mut self, cell: Arc<dyn AnyCell>) {
+        self.new.insert(address(&cell), cell);
+    }
+
+    /// Takes an entity out.
+    pub(crate) fn remove(&mut self, entity: usize, cell: &Arc<dyn AnyCell>) {
+        self.new.remove(&address(cell));
+        if let Some(key) = cell.key()
+            && let Entry::Occupied(entry) = self.of(entity).entry(key)
+            && Arc::ptr_eq(entry.get(), cell)
+        {
+            entry.remove();
+        }
+    }
+}

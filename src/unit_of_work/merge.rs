@@ -1,0 +1,72 @@
+//! A row that was read of an entity that is there already: clean fields take the database's values, dirty ones keep the
+//! user's (rule A3).
+
+use std::sync::Arc;
+
+use super::UnitOfWork;
+use crate::error::Error;
+use crate::metadata::{AnyCell, EntityDef, EntityObject, PropertyDef};
+
+/// Merges a row into an entity. `overwrite` drops the user's changes, too: a refresh.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+pub(crate) fn merge(
+    graph: &UnitOfWork,
+    entity: &EntityDef,
+    cell: &Arc<dyn AnyCell>,
+    fresh: &dyn EntityObject,
+    overwrite: bool,
+) -> Result<(), Error> {
+    let mut differs = false;
+    cell.read(&mut |view| differs = overwrite || changed(entity, view.baseline.unwrap_or(view.value), fresh))?;
+    if !differs {
+        return Ok(());
+    }
+    if graph.tracker.has_written() {
+        graph.tracker.keep_all(cell)?;
+    }
+    if overwrite {
+        // Publishing ends the comparison with the baseline: what was read is what the database has.
+        cell.publish(&mut |value| take_all(entity, value, fresh))?;
+        return Ok(());
+    }
+    cell.write(&mut |value, baseline| match baseline {
+        None => take_all(entity, value, fresh),
+        Some(baseline) => {
+            for (index, precision) in readable(entity) {
+                // The version stays what it was when the user began to change the entity, or a lost update would pass.
+                if Some(index) == entity.version {
+                    continue;
+                }
+                let clean = value.property(index).same(baseline.property(index), precision);
+                if clean {
+                    value.property_mut(index).assign(fresh.property(index));
+                }
+                baseline.property_mut(index).assign(fresh.property(index));
+            }
+        }
+    })
+}
+
+/// The properties that a row has values for, with their precision.
+fn readable(entity: &EntityDef) -> impl Iterator<Item = (usize, Option<u8>)> + '_ {
+    entity.properties.iter().enumerate().filter_map(|(index, property)| match property {
+        PropertyDef::Column(column) => Some((index, column.meta.precision)),
+        PropertyDef::Relation(relation) if relation.is_owning_to_one() || relation.is_inverse_one_to_one() => {
+            Some((index, None))
+        }
+        PropertyDef::Relation(_) => None,
+    })
+}
+
+fn changed(entity: &EntityDef, known: &dyn EntityObject, fresh: &dyn EntityObject) -> bool {
+    // What is read has the column's precision already: it is compared exactly.
+    readable(entity).any(|(index, _)| !known.property(index).same(fresh.property(index), None))
+}
+
+fn take_all(entity: &EntityDef, value: &mut dyn EntityObject, fresh: &dyn EntityObject) {
+    for (index, _) in readable(entity) {
+        value.property_mut(index).assign(fresh.property(index));
+    }
+}

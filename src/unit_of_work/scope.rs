@@ -1,0 +1,282 @@
+//! What was touched, and how to undo it.
+//!
+//! The tracker is shared by the graphs that a manager has had (`clear()` gives it a new one). Its scopes are those of the
+//! open transaction and its savepoints: each keeps, of every entity that changes in it, the state from before. Committing
+//! a scope hands that down to the one below, rolling back restores it (rule D2): no SELECT, no guessing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::UnitOfWork;
+use crate::metadata::{AnyCell, Lifecycle, Snapshot, address};
+
+/// Pending work and open scopes.
+#[derive(Default)]
+pub(crate) struct Tracker {
+    state: Mutex<State>,
+    depth: AtomicUsize,
+    flushing: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// Entities that the next flush looks at, in the order in which they were first touched (rule B1).
+    pending: Vec<Arc<dyn AnyCell>>,
+    is_pending: FxHashSet<usize>,
+    scopes: Vec<Scope>,
+}
+
+/// What has to be undone if a transaction or savepoint fails.
+struct Scope {
+    id: u64,
+    pending_at_start: Vec<Arc<dyn AnyCell>>,
+    kept: FxHashMap<usize, Kept>,
+    /// Entities that were read after the scope had written: they may show rows that never were.
+    loaded: Vec<Arc<dyn AnyCell>>,
+    has_written: bool,
+    /// The graph that `clear()` took out.
+    cleared: Option<Arc<UnitOfWork>>,
+}
+
+/// The state of one entity from before the scope.
+struct Kept {
+    snapshot: Snapshot,
+    /// Whether the entity did not exist before the scope.
+    created: bool,
+}
+
+impl State {
+    fn set_pending(&mut self, pending: Vec<Arc<dyn AnyCell>>) {
+        self.is_pending = pending.iter().map(address).collect();
+        self.pending = pending;
+    }
+}
+
+/// The state of an entity without its fields.
+fn state_of(cell: &Arc<dyn AnyCell>) -> Snapshot {
+    Snapshot { cell: Arc::clone(cell), value: None, baseline: None, lifecycle: cell.lifecycle(), key: cell.key() }
+}
+
+impl Tracker {
+    /// The entities that the next flush looks at.
+    pub(crate) fn pending(&self) -> Vec<Arc<dyn AnyCell>> {
+        self.state.lock().pending.clone()
+    }
+
+    pub(crate) fn add_pending(&self, cell: &Arc<dyn AnyCell>) {
+        let mut state = self.state.lock();
+        if state.is_pending.insert(address(cell)) {
+            state.pending.push(Arc::clone(cell));
+        }
+    }
+
+    pub(crate) fn remove_pending(&self, cell: &Arc<dyn AnyCell>) {
+        let mut state = self.state.lock();
+        if state.is_pending.remove(&address(cell)) {
+            state.pending.retain(|other| !Arc::ptr_eq(other, cell));
+        }
+    }
+
+    /// Keeps only the pending entities that `keep` names.
+    pub(crate) fn retain_pending(&self, mut keep: impl FnMut(&Arc<dyn AnyCell>) -> bool) {
+        let mut state = self.state.lock();
+        let pending = std::mem::take(&mut state.pending);
+        state.set_pending(pending.into_iter().filter(|cell| keep(cell)).collect());
+    }
+
+    /// Whether a flush is under way.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::Acquire)
+    }
+
+    /// Begins or ends a flush.
+    pub(crate) fn set_flushing(&self, flushing: bool) {
+        self.flushing.store(flushing, Ordering::Release);
+    }
+
+    /// Whether no scope is open, so that nothing has to be kept.
+    fn is_flat(&self) -> bool {
+        self.depth.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether the innermost scope needs the entity's fields before the user changes them. Of an entity that was created
+    /// in the scope only what a flush changes is taken back: its key, not what the user has put into it.
+    pub(crate) fn needs_snapshot(&self, cell: &Arc<dyn AnyCell>) -> bool {
+        if self.is_flat() {
+            return false;
+        }
+        let state = self.state.lock();
+        let Some(scope) = state.scopes.last() else { return false };
+        match scope.kept.get(&address(cell)) {
+            None => true,
+            Some(kept) if kept.snapshot.value.is_some() => false,
+            Some(kept) => !(kept.created && matches!(cell.lifecycle(), Lifecycle::New | Lifecycle::Scheduled)),
+        }
+    }
+
+    /// Keeps an entity's state in the innermost scope, unless that has it already.
+    pub(crate) fn keep_snapshot(&self, snapshot: Snapshot) {
+        let mut state = self.state.lock();
+        let Some(scope) = state.scopes.last_mut() else { return };
+        keep(&mut scope.kept, Kept { snapshot, created: false });
+    }
+
+    /// Keeps where an entity stands, before that changes.
+    pub(crate) fn keep_state(&self, cell: &Arc<dyn AnyCell>) {
+        if !self.is_flat() {
+            self.keep_snapshot(state_of(cell));
+        }
+    }
+
+    /// Keeps everything of an entity, before a flush or a refresh changes it.
+    pub(crate) fn keep_all(&self, cell: &Arc<dyn AnyCell>) -> Result<(), crate::Error> {
+        if self.is_flat() {
+            return Ok(());
+        }
+        let known = self
+            .state
+            .lock()
+            .scopes
+            .last()
+            .and_then(|scope| scope.kept.get(&address(cell)).map(|kept| kept.snapshot.value.is_some()));
+        if known != Some(true) {
+            self.keep_snapshot(Arc::clone(cell).snapshot()?);
+        }
+        Ok(())
+    }
+
+    /// Notes an entity that did not exist before.
+    pub(crate) fn created(&self, cell: &Arc<dyn AnyCell>) {
+        if self.is_flat() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let Some(scope) = state.scopes.last_mut() else { return };
+        scope.kept.insert(address(cell), Kept { snapshot: state_of(cell), created: true });
+    }
+
+    /// Whether some open scope has written, so that what is read now may show rows that never will have been.
+    pub(crate) fn has_written(&self) -> bool {
+        !self.is_flat() && self.state.lock().scopes.iter().any(|scope| scope.has_written)
+    }
+
+    /// Notes entities that were read for the first time.
+    pub(crate) fn loaded(&self, cells: &[Arc<dyn AnyCell>]) {
+        if self.is_flat() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if let Some(scope) = state.scopes.iter_mut().rev().find(|scope| scope.has_written) {
+            scope.loaded.extend(cells.iter().cloned());
+        }
+    }
+
+    /// Notes that the innermost scope has written.
+    pub(crate) fn wrote(&self) {
+        if let Some(scope) = self.state.lock().scopes.last_mut() {
+            scope.has_written = true;
+        }
+    }
+
+    /// The pending work is forgotten together with this graph.
+    pub(crate) fn cleared(&self, graph: &Arc<UnitOfWork>) {
+        let mut state = self.state.lock();
+        state.set_pending(Vec::new());
+        if let Some(scope) = state.scopes.last_mut() {
+            scope.cleared.get_or_insert_with(|| Arc::clone(graph));
+        }
+    }
+
+    /// Opens a scope.
+    pub(crate) fn open(&self, id: u64) {
+        let mut state = self.state.lock();
+        let pending_at_start = state.pending.clone();
+        state.scopes.push(Scope {
+            id,
+            pending_at_start,
+            kept: FxHashMap::default(),
+            loaded: Vec::new(),
+            has_written: false,
+            cleared: None,
+        });
+        self.depth.store(state.scopes.len(), Ordering::Release);
+    }
+
+    /// The innermost scope.
+    pub(crate) fn top(&self) -> Option<u64> {
+        self.state.lock().scopes.last().map(|scope| scope.id)
+    }
+
+    /// Whether this scope is open.
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.state.lock().scopes.iter().any(|scope| scope.id == id)
+    }
+
+    /// Ends the innermost scope: what it has kept goes to the one below.
+    pub(crate) fn commit(&self) {
+        let mut state = self.state.lock();
+        let Some(scope) = state.scopes.pop() else { return };
+        self.depth.store(state.scopes.len(), Ordering::Release);
+        if let Some(below) = state.scopes.last_mut() {
+            for (_, kept) in scope.kept {
+                keep(&mut below.kept, kept);
+            }
+            below.loaded.extend(scope.loaded);
+            below.has_written |= scope.has_written;
+            if below.cleared.is_none() {
+                below.cleared = scope.cleared;
+            }
+        }
+    }
+
+    /// Undoes everything since the scope with this id was opened, and ends it. Answers with the graph that the manager
+    /// had then, if `clear()` has replaced it.
+    pub(crate) fn roll_back(&self, id: u64, graph: &Arc<UnitOfWork>) -> Option<Arc<UnitOfWork>> {
+        let mut restored: Option<Arc<UnitOfWork>> = None;
+        while self.is_open(id) {
+            let Some(scope) = self.state.lock().scopes.pop() else { break };
+            if let Some(cleared) = scope.cleared {
+                cleared.set_detached(false);
+                restored = Some(cleared);
+            }
+            let graph = restored.as_ref().unwrap_or(graph);
+            for cell in &scope.loaded {
+                graph.forget(cell);
+                cell.set_lifecycle(Lifecycle::Detached);
+            }
+            for kept in scope.kept.into_values() {
+                let cell = &kept.snapshot.cell;
+                graph.forget(cell);
+                // A guard of this thread that is still alive keeps the entity from being restored; its key and state are.
+                if cell.restore(&kept.snapshot).is_err() {
+                    cell.set_key(kept.snapshot.key.clone());
+                    cell.set_lifecycle(kept.snapshot.lifecycle);
+                }
+                graph.remember(cell);
+            }
+            let mut state = self.state.lock();
+            state.set_pending(scope.pending_at_start);
+            self.depth.store(state.scopes.len(), Ordering::Release);
+        }
+        restored
+    }
+}
+
+/// Adds an entry; of one that is there already only missing fields are filled in: they have not changed since.
+fn keep(kept: &mut FxHashMap<usize, Kept>, new: Kept) {
+    match kept.entry(address(&new.snapshot.cell)) {
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            entry.insert(new);
+        }
+        std::collections::hash_map::Entry::Occupied(mut entry) => {
+            let old = &mut entry.get_mut().snapshot;
+            if old.value.is_none() {
+                old.value = new.snapshot.value;
+                old.baseline = new.snapshot.baseline;
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+// A `Collection` needs an attribute that says what kind of relation it is.
+// Expected: one error at the type, which names the attributes.
+use howdah::prelude::*;
+
+#[derive(Entity, Clone)]
+pub struct Author {
+    #[primary_key]
+    pub id: i64,
+    pub books: Collection<Book>,
+}
+
+#[derive(Entity, Clone)]
+pub struct Book {
+    #[primary_key]
+    pub id: i64,
+    #[many_to_one(inversed_by = books)]
+    pub author: Ref<Author>,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+// The database counts versions up, so they are integers.
+// Expected: one error at the type.
+use howdah::prelude::*;
+
+#[derive(Entity, Clone)]
+pub struct Author {
+    #[primary_key]
+    pub id: i64,
+    #[version]
+    pub version: String,
+}
+
+fn main() {}
