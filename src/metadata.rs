@@ -21,6 +21,4 @@ pub use object::{
     ReferenceTarget, Snapshot,
 };
 pub use property::{ColumnType, Property};
-pub(crate) use resolve::{
-    ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef,
-};
+pub(crate) use resolve::{ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef};

@@ -25,23 +25,13 @@ type TestResult = Result<(), Box<dyn Error>>;
 #[tokio::test]
 async fn two_databases_are_separate() -> TestResult {
     let (mine, yours) = (TestDatabase::new().await?, TestDatabase::new().await?);
-    mine.execute("CREATE TABLE authors (id int, name text); INSERT INTO authors VALUES (1, 'Ada'), (2, NULL)")
-        .await?;
+    mine.execute("CREATE TABLE authors (id int, name text); INSERT INTO authors VALUES (1, 'Ada'), (2, NULL)").await?;
 
     let rows = mine.query("SELECT id, name FROM authors ORDER BY id").await?;
-    assert_eq!(
-        rows,
-        [
-            [Some("1".to_owned()), Some("Ada".to_owned())],
-            [Some("2".to_owned()), None]
-        ]
-    );
+    assert_eq!(rows, [[Some("1".to_owned()), Some("Ada".to_owned())], [Some("2".to_owned()), None]]);
     let error = yours.query("SELECT * FROM authors").await.unwrap_err();
     assert!(matches!(&error, TestingError::Statement { database, .. } if database == yours.name()));
-    assert!(
-        format!("{error:?}").contains("relation \"authors\" does not exist"),
-        "{error:?}"
-    );
+    assert!(format!("{error:?}").contains("relation \"authors\" does not exist"), "{error:?}");
     Ok(())
 }
 
@@ -61,9 +51,7 @@ async fn text_beyond_ascii_is_lowered_and_sorted_the_same_everywhere() -> TestRe
         return Ok(());
     }
     let database = TestDatabase::new().await?;
-    let rows = database
-        .query("SELECT lower('É'), 'É' ILIKE 'é', 'Z' < 'a', current_setting('timezone')")
-        .await?;
+    let rows = database.query("SELECT lower('É'), 'É' ILIKE 'é', 'Z' < 'a', current_setting('timezone')").await?;
     assert_eq!(rows, [["é", "t", "t", "UTC"].map(|value| Some(value.to_owned()))]);
     Ok(())
 }
@@ -77,17 +65,13 @@ async fn a_template_is_set_up_once_for_concurrent_callers() -> TestResult {
                 SET_UPS.fetch_add(1, Ordering::SeqCst);
                 let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
                 tokio::spawn(connection);
-                let outcome = client
-                    .batch_execute("CREATE TABLE books AS SELECT 'Emma' AS title")
-                    .await;
+                let outcome = client.batch_execute("CREATE TABLE books AS SELECT 'Emma' AS title").await;
                 // A connection that somebody forgot must not be in the way of the copies.
                 std::mem::forget(client);
                 outcome
             })
             .await?;
-            database
-                .execute(&format!("INSERT INTO books VALUES ('Book {caller}')"))
-                .await?;
+            database.execute(&format!("INSERT INTO books VALUES ('Book {caller}')")).await?;
             let rows = database.query("SELECT title FROM books ORDER BY title").await?;
             assert_eq!(rows, [[Some(format!("Book {caller}"))], [Some("Emma".to_owned())]]);
             Ok::<_, TestingError>(database.name().to_owned())
@@ -122,10 +106,7 @@ async fn a_dropped_database_is_gone_even_with_clients_connected() -> TestResult 
     tokio::spawn(connection);
     let name = database.name().to_owned();
     drop(database);
-    within(Duration::from_secs(10), || async {
-        !exists(&observer, &name).await.unwrap()
-    })
-    .await;
+    within(Duration::from_secs(10), || async { !exists(&observer, &name).await.unwrap() }).await;
     assert!(client.simple_query("SELECT 1").await.is_err());
     Ok(())
 }
@@ -136,9 +117,7 @@ async fn a_dropped_future_leaves_no_database() -> TestResult {
     let mut child = spawn("cancel", &mut this_binary());
     let (client, connection) = tokio_postgres::connect(&child.url(), tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
-    let databases = client
-        .query("SELECT FROM pg_database WHERE datname LIKE 'howdah%'", &[])
-        .await?;
+    let databases = client.query("SELECT FROM pg_database WHERE datname LIKE 'howdah%'", &[]).await?;
     assert_eq!(databases.len(), 2, "only those that were waited for");
     child.end();
     Ok(())
@@ -152,9 +131,7 @@ fn nothing_is_left_however_a_process_ends() {
         let (directory, server) = (child.directory(), child.server());
         assert!(directory.is_dir() && is_running(server), "{}", directory.display());
         child.end();
-        wait_until(&format!("{} is gone after {ending}", directory.display()), || {
-            !directory.exists()
-        });
+        wait_until(&format!("{} is gone after {ending}", directory.display()), || !directory.exists());
         assert!(!is_running(server), "the server is still there after {ending}");
     }
 }
@@ -165,24 +142,15 @@ fn missing_programs_are_an_error_that_says_what_to_install() {
     let child = spawn("return", this_binary().env("PG_BIN_DIR", &empty).env("PATH", ""));
     fs::remove_dir(&empty).unwrap();
     let message = child.error();
-    assert!(
-        message.contains(&format!("{} (PG_BIN_DIR)", empty.display())),
-        "{message}"
-    );
-    assert!(
-        message.contains("install") && message.contains("DATABASE_URL"),
-        "{message}"
-    );
+    assert!(message.contains(&format!("{} (PG_BIN_DIR)", empty.display())), "{message}");
+    assert!(message.contains("install") && message.contains("DATABASE_URL"), "{message}");
 }
 
 #[test]
 fn a_server_that_cannot_be_reached_is_an_error_without_the_password() {
     let url = "postgresql://app:secret@127.0.0.1:1/shop";
     let message = spawn("return", this_binary().env("DATABASE_URL", url)).error();
-    assert!(
-        message.contains("127.0.0.1:1, as user app") && !message.contains("secret"),
-        "{message}"
-    );
+    assert!(message.contains("127.0.0.1:1, as user app") && !message.contains("secret"), "{message}");
 }
 
 #[test]
@@ -196,12 +164,7 @@ fn root_is_not_needed() {
     let binary = directory.join("tests");
     fs::copy(env::current_exe().unwrap(), &binary).unwrap();
     let mut command = Command::new(&binary);
-    command
-        .uid(nobody)
-        .gid(nobody)
-        .env("HOME", "/nonexistent")
-        .env_remove("XDG_CACHE_HOME")
-        .current_dir("/");
+    command.uid(nobody).gid(nobody).env("HOME", "/nonexistent").env_remove("XDG_CACHE_HOME").current_dir("/");
     let mut child = spawn("kill", &mut command);
     let server = child.directory();
     assert_eq!(fs::metadata(&server).unwrap().uid(), nobody);
@@ -248,10 +211,7 @@ fn the_cached_cluster_is_made_once_and_remade_when_it_is_broken() {
     fs::write(&control, vec![0; usize::try_from(size).unwrap()]).unwrap();
     restart();
     let remade = fs::read(&control).unwrap();
-    assert!(
-        remade.iter().any(|byte| *byte != 0),
-        "so is one that no server starts from"
-    );
+    assert!(remade.iter().any(|byte| *byte != 0), "so is one that no server starts from");
     fs::remove_dir_all(cache).unwrap();
 }
 
@@ -286,10 +246,7 @@ async fn databases_on_a_given_server_are_dropped_and_leftovers_recognised() -> T
 #[ignore = "a process of its own, started by the other tests"]
 fn child() {
     let Ok(ending) = env::var(ENDING) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let database = match runtime.block_on(TestDatabase::new()) {
         Ok(database) => database,
         Err(error) => return println!("\nERROR {error}"),
@@ -332,22 +289,10 @@ fn spawn(ending: &'static str, command: &mut Command) -> Running {
     if !command.get_envs().any(|(name, _)| name == "DATABASE_URL") {
         command.env_remove("DATABASE_URL");
     }
-    command
-        .args(["--exact", &name, "--ignored", "--nocapture"])
-        .env(ENDING, ending);
-    let mut process = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    command.args(["--exact", &name, "--ignored", "--nocapture"]).env(ENDING, ending);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
-    Running {
-        process,
-        output,
-        ending,
-        url: None,
-    }
+    Running { process, output, ending, url: None }
 }
 
 impl Running {
@@ -372,11 +317,7 @@ impl Running {
 
     fn directory(&mut self) -> PathBuf {
         let url = self.url();
-        let host = url
-            .strip_prefix("postgresql://postgres@")
-            .and_then(|rest| rest.split_once(':'))
-            .unwrap()
-            .0;
+        let host = url.strip_prefix("postgresql://postgres@").and_then(|rest| rest.split_once(':')).unwrap().0;
         PathBuf::from(host.replace("%2F", "/"))
     }
 
@@ -407,11 +348,7 @@ impl Running {
 }
 
 fn is_running(process: u32) -> bool {
-    let signal = Command::new("kill")
-        .arg("-0")
-        .arg(process.to_string())
-        .stderr(Stdio::null())
-        .status();
+    let signal = Command::new("kill").arg("-0").arg(process.to_string()).stderr(Stdio::null()).status();
     signal.unwrap().success()
 }
 
@@ -425,10 +362,7 @@ fn scratch_directory(name: &str) -> PathBuf {
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "still waiting until {what}"
-        );
+        assert!(started.elapsed() < Duration::from_secs(10), "still waiting until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -442,8 +376,6 @@ async fn within<F: Future<Output = bool>>(limit: Duration, condition: impl Fn() 
 }
 
 async fn exists(observer: &TestDatabase, name: &str) -> Result<bool, TestingError> {
-    let rows = observer
-        .query(&format!("SELECT FROM pg_database WHERE datname = '{name}'"))
-        .await?;
+    let rows = observer.query(&format!("SELECT FROM pg_database WHERE datname = '{name}'")).await?;
     Ok(!rows.is_empty())
 }

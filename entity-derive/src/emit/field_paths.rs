@@ -47,7 +47,7 @@ fn with_methods(entity: &Entity, methods: TokenStream) -> TokenStream {
                 &self.0
             }
         }
-        #[allow(private_interfaces)]
+        #[allow(private_interfaces, clippy::must_use_candidate, clippy::missing_inline_in_public_items)]
         impl<R: __h::Entity> #name<R> {
             #methods
         }

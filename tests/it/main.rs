@@ -1,0 +1,21 @@
+//! The integration tests: one binary, a module per capability, a real PostgreSQL, a database per test.
+//!
+//! Numbers like A1 or C5 in test names and comments are those of the rules of the unit of work (docs, "The rules").
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::missing_const_for_fn,
+    clippy::needless_pass_by_value,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "a test that fails panics; what it defines is seen by nobody else"
+)]
+
+mod ephemeral_database;
+mod library;
+mod smoke;
+mod support;

@@ -1,0 +1,66 @@
+//! What every test starts with: a database of its own, an Orm for some entities, and a record of what was sent.
+
+use howdah::prelude::*;
+use howdah::testing::TestDatabase;
+use howdah::{EntityMeta, OrmBuilder, StatementLog};
+
+/// A database with the tables of some entities.
+pub struct Fixture {
+    pub database: TestDatabase,
+    pub orm: Orm,
+    /// Statements and round trips since [`Fixture::forget`].
+    pub log: StatementLog,
+}
+
+impl Fixture {
+    /// A new database with the tables of these entities.
+    pub async fn new(entities: impl IntoIterator<Item = &'static EntityMeta>) -> Self {
+        Self::with(entities, |builder| builder).await
+    }
+
+    /// The same, with options.
+    pub async fn with(
+        entities: impl IntoIterator<Item = &'static EntityMeta>,
+        options: impl FnOnce(OrmBuilder) -> OrmBuilder,
+    ) -> Self {
+        let database = TestDatabase::new().await.unwrap();
+        let log = StatementLog::new();
+        let builder = Orm::builder().url(database.url()).entities(entities).statement_log(&log);
+        let orm = options(builder).connect().await.unwrap();
+        orm.schema().create().await.unwrap();
+        log.clear();
+        Self { database, orm, log }
+    }
+
+    pub fn em(&self) -> EntityManager {
+        self.orm.em()
+    }
+
+    /// Empties the record.
+    pub fn forget(&self) {
+        self.log.clear();
+    }
+
+    /// The statements since the last look, without `BEGIN`, `COMMIT` and savepoints.
+    pub fn statements(&self) -> Vec<String> {
+        let control = ["BEGIN", "SELECT; COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+        let mut statements = self.log.take();
+        statements.retain(|text| !control.iter().any(|word| text.starts_with(word)));
+        statements
+    }
+
+    /// The rows of a plain SQL query, each as its columns joined by `|`, NULL as `~`.
+    pub async fn rows(&self, sql: &str) -> Vec<String> {
+        let rows = self.database.query(sql).await.unwrap();
+        rows.into_iter()
+            .map(|row| row.into_iter().map(|value| value.unwrap_or_else(|| "~".into())).collect::<Vec<_>>().join("|"))
+            .collect()
+    }
+
+    /// How many connections of this database have a transaction open.
+    pub async fn open_transactions(&self) -> usize {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                   AND state LIKE 'idle in transaction%'";
+        self.rows(sql).await.len()
+    }
+}
