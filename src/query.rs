@@ -11,11 +11,9 @@ mod populate;
 mod relation_check;
 
 pub use condition::Condition;
-pub(crate) use condition::{Bound, Expression, Operator, Quantifier};
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
 pub(crate) use find::FindPlan;
-pub(crate) use order::OrderTerm;
 pub use order::{IntoOrder, Order};
 pub use path::{Column, LoadPath, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};

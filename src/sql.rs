@@ -6,6 +6,7 @@
 mod condition;
 pub(crate) mod ddl;
 mod delete;
+mod expression;
 mod identifier;
 mod insert;
 mod parameter;
@@ -16,6 +17,7 @@ pub(crate) mod transaction;
 mod update;
 
 pub(crate) use delete::delete;
+pub(crate) use expression::{Bound, Expression, Operator, OrderTerm, Quantifier, Selection};
 pub(crate) use insert::insert;
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
 pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, select_through_pivot};

@@ -12,10 +12,8 @@ use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::loader;
 use crate::metadata::{AnyCell, EntityMeta, Lifecycle};
-use crate::query::{
-    Condition, Criteria, CriteriaKind, Expression, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest,
-};
-use crate::sql::{self, Param, Statement, Verb};
+use crate::query::{Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest};
+use crate::sql::{self, Expression, Param, Selection, Statement, Verb};
 use crate::types::{Key, RawColumn};
 
 type Cells = Vec<Arc<dyn AnyCell>>;
@@ -31,31 +29,31 @@ pub struct Find<T: Entity> {
 impl<T: Entity> Find<T> {
     /// Keeps the rows that fulfil a condition. Several filters have to hold together.
     pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
-        self.plan.filter.push(condition(fields::<T>()).expression);
+        self.plan.selection.filter.push(condition(fields::<T>()).expression);
         self
     }
 
     /// Like [`filter`](Self::filter), if there is a condition.
     pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
-        self.plan.filter.extend(condition.map(|condition| condition.expression));
+        self.plan.selection.filter.extend(condition.map(|condition| condition.expression));
         self
     }
 
     /// Orders the rows: one term or a tuple, over to-one relations, too. Without it the order is the server's.
     pub fn order_by<O: IntoOrder<T>>(mut self, order: impl FnOnce(T::Fields<T>) -> O) -> Self {
-        order(fields::<T>()).push_terms(&mut self.plan.order);
+        order(fields::<T>()).push_terms(&mut self.plan.selection.order);
         self
     }
 
     /// At most this many rows.
     pub const fn limit(mut self, rows: u64) -> Self {
-        self.plan.limit = Some(rows);
+        self.plan.selection.limit = Some(rows);
         self
     }
 
     /// Without the first rows.
     pub const fn offset(mut self, rows: u64) -> Self {
-        self.plan.offset = Some(rows);
+        self.plan.selection.offset = Some(rows);
         self
     }
 
@@ -76,7 +74,7 @@ impl<T: Entity> Find<T> {
     /// # Errors
     /// What the server answered.
     pub fn count(self) -> impl Future<Output = Result<u64, Error>> + Send {
-        async move { self.em.count_plan(&self.plan).await }
+        async move { self.em.count_plan(&self.plan.selection).await }
     }
 
     /// Whether some row fulfils the filters. One statement: `SELECT EXISTS (…)`.
@@ -84,7 +82,7 @@ impl<T: Entity> Find<T> {
     /// # Errors
     /// What the server answered.
     pub fn exists(self) -> impl Future<Output = Result<bool, Error>> + Send {
-        async move { self.em.exists_plan(&self.plan).await }
+        async move { self.em.exists_plan(&self.plan.selection).await }
     }
 
     /// The first row of the result, if there is one.
@@ -225,11 +223,11 @@ impl EntityManager {
 
     async fn find_plan(&self, plan: &FindPlan) -> Result<Cells, Error> {
         let graph = self.graph();
-        let tree = PopulateNode::tree(plan.meta, &plan.populate)?;
-        let statement = sql::select(&graph.metadata, plan)?;
+        let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
+        let statement = sql::select(&graph.metadata, &plan.selection)?;
         let executor = self.executor().await?;
         let answer = executor.run(&statement).await?;
-        let entity = graph.metadata.of(plan.meta)?;
+        let entity = graph.metadata.of(plan.selection.meta)?;
         let cells = loader::hydrate(&graph, entity, &answer.rows, false)?;
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
@@ -249,14 +247,8 @@ impl EntityManager {
             CriteriaKind::Key(key) => key,
             CriteriaKind::Condition(expression) => {
                 let populate = requests.to_vec();
-                let plan = FindPlan {
-                    meta,
-                    filter: vec![expression],
-                    order: Vec::new(),
-                    limit: Some(1),
-                    offset: None,
-                    populate,
-                };
+                let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
+                let plan = FindPlan { selection, populate };
                 return Ok(self.find_plan(&plan).await?.into_iter().next());
             }
         };
@@ -332,14 +324,14 @@ impl EntityManager {
         loader::populate(&graph, &self.session.orm.texts, &executor, entity, cells, &tree).await
     }
 
-    async fn count_plan(&self, plan: &FindPlan) -> Result<u64, Error> {
+    async fn count_plan(&self, plan: &Selection) -> Result<u64, Error> {
         let statement = sql::count(&self.session.orm.metadata, plan)?;
         let answer = self.executor().await?.run(&statement).await?;
         let counted = first_column(&answer.rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
         Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
     }
 
-    async fn exists_plan(&self, plan: &FindPlan) -> Result<bool, Error> {
+    async fn exists_plan(&self, plan: &Selection) -> Result<bool, Error> {
         let statement = sql::exists(&self.session.orm.metadata, plan)?;
         let answer = self.executor().await?.run(&statement).await?;
         Ok(first_column(&answer.rows) == Some(&[1]))
@@ -372,13 +364,13 @@ fn prepare<T: Entity>(criteria: impl Criteria<T>, populate: impl Populate<T>) ->
     (criteria.into_kind(), requests)
 }
 
-fn with_criteria<T: Entity>(criteria: impl Criteria<T>) -> FindPlan {
+fn with_criteria<T: Entity>(criteria: impl Criteria<T>) -> Selection {
     let expression = match criteria.into_kind() {
         CriteriaKind::Condition(expression) => expression,
         CriteriaKind::Key(key) => Expression::Key { path: FieldPath::root(T::meta), keys: vec![key] },
         CriteriaKind::Nothing => Expression::Any(Vec::new()),
     };
-    FindPlan { filter: vec![expression], ..FindPlan::all::<T>() }
+    Selection { filter: vec![expression], ..Selection::all(T::meta()) }
 }
 
 /// Criteria for a message: the key, or the condition without its values.

@@ -199,7 +199,7 @@ impl OpenScope {
                     .to_owned();
             return Err(Error::Validation { entity: None, message });
         }
-        session.flush_unserialised().await?;
+        session.flush_unserialised(false).await?;
         let outermost =
             session.open.lock().as_ref().filter(|open| open.levels.len() == 1).map(|open| Arc::clone(&open.connection));
         if let Some(connection) = outermost {

@@ -1,6 +1,7 @@
 //! The way of a flush: change set → commit order → plan → one flight or more → publish.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EntityManager;
 use super::session::{Session, next_scope};
@@ -50,11 +51,11 @@ impl EntityManager {
 impl Session {
     pub(super) async fn flush(&self) -> Result<FlushSummary, Error> {
         let _serial = self.serial.lock().await;
-        self.flush_unserialised().await
+        self.flush_unserialised(true).await
     }
 
-    /// A flush by somebody who holds `serial`.
-    pub(super) async fn flush_unserialised(&self) -> Result<FlushSummary, Error> {
+    /// A flush by somebody who holds `serial`. Without a savepoint of its own, if its failure fails the scope anyway.
+    pub(super) async fn flush_unserialised(&self, with_savepoint: bool) -> Result<FlushSummary, Error> {
         let graph = self.graph();
         let mut flushing = Flushing::begin(&self.tracker);
         let changes = match collect(&graph) {
@@ -74,7 +75,7 @@ impl Session {
             return Ok(FlushSummary::default());
         }
         let plan = plan(&self.orm.metadata, &self.orm.order, &changes)?;
-        let transaction = FlushTransaction::begin(self).await?;
+        let transaction = FlushTransaction::begin(self, with_savepoint).await?;
         let mut summary = summarise(&changes);
         let outcome = self.execute(&transaction, &changes, &plan, &mut summary).await?;
         check_guards(&changes)?;
@@ -166,44 +167,59 @@ impl Drop for Flushing {
 /// The transaction of one flush: its own, or a savepoint of the open one. Dropping it rolls back.
 struct FlushTransaction {
     connection: Arc<TransactionConnection>,
-    /// The savepoint's number.
-    savepoint: Option<u64>,
-    done: std::sync::atomic::AtomicBool,
+    extent: Extent,
+    done: AtomicBool,
+}
+
+/// What is rolled back if a flush fails.
+#[derive(Clone, Copy)]
+enum Extent {
+    /// The flush has a transaction of its own.
+    Transaction,
+    /// The savepoint with this number.
+    Savepoint(u64),
+    /// The scope that is about to end, by whoever ends it.
+    Scope,
 }
 
 impl FlushTransaction {
-    async fn begin(session: &Session) -> Result<Self, Error> {
-        let done = std::sync::atomic::AtomicBool::new(false);
+    async fn begin(session: &Session, with_savepoint: bool) -> Result<Self, Error> {
+        let done = AtomicBool::new(false);
         if let Some(connection) = session.transaction() {
+            if !with_savepoint {
+                return Ok(Self { connection, extent: Extent::Scope, done });
+            }
             let number = next_scope();
             connection.post(&savepoint(number));
-            return Ok(Self { connection, savepoint: Some(number), done });
+            return Ok(Self { connection, extent: Extent::Savepoint(number), done });
         }
-        let connection = session.orm.pool.acquire().await?;
-        Ok(Self { connection: Arc::new(TransactionConnection::begin(connection)), savepoint: None, done })
+        let connection = Arc::new(TransactionConnection::begin(session.orm.pool.acquire().await?));
+        Ok(Self { connection, extent: Extent::Transaction, done })
     }
 
     async fn commit(&self, summary: &mut FlushSummary) -> Result<(), Error> {
-        match self.savepoint {
-            Some(number) => self.connection.post(&release(number)),
-            None => {
+        match self.extent {
+            Extent::Scope => {}
+            Extent::Savepoint(number) => self.connection.post(&release(number)),
+            Extent::Transaction => {
                 summary.round_trips += 1;
                 self.connection.commit().await?;
             }
         }
-        self.done.store(true, std::sync::atomic::Ordering::Release);
+        self.done.store(true, Ordering::Release);
         Ok(())
     }
 }
 
 impl Drop for FlushTransaction {
     fn drop(&mut self) {
-        if self.done.load(std::sync::atomic::Ordering::Acquire) {
+        if self.done.load(Ordering::Acquire) {
             return;
         }
-        match self.savepoint {
-            Some(number) => self.connection.post(&rollback_to(number)),
-            None => self.connection.abandon(),
+        match self.extent {
+            Extent::Scope => {}
+            Extent::Savepoint(number) => self.connection.post(&rollback_to(number)),
+            Extent::Transaction => self.connection.abandon(),
         }
     }
 }

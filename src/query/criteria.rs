@@ -2,6 +2,7 @@
 
 use super::condition::Condition;
 use crate::entity::{Entity, Managed, Ref};
+use crate::sql::Expression;
 use crate::types::{EntityKey, Key, KeyFrom};
 
 /// Criteria without their type.
@@ -10,7 +11,7 @@ pub(crate) enum CriteriaKind {
     /// The row with this key.
     Key(Key),
     /// A condition; `All([])` for everything.
-    Condition(super::Expression),
+    Condition(Expression),
     /// A key that no row of this entity can have.
     Nothing,
 }
@@ -29,7 +30,7 @@ pub trait Criteria<T: Entity> {
 impl<T: Entity> Criteria<T> for () {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn into_kind(self) -> CriteriaKind {
-        CriteriaKind::Condition(super::Expression::All(Vec::new()))
+        CriteriaKind::Condition(Expression::All(Vec::new()))
     }
 }
 

@@ -4,15 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::entity::{Entity, FieldPath};
-
-/// One term of an `ORDER BY`, untyped.
-#[derive(Clone, Debug)]
-pub(crate) struct OrderTerm {
-    pub(crate) path: FieldPath,
-    pub(crate) property: u16,
-    pub(crate) descending: bool,
-    pub(crate) nulls_first: Option<bool>,
-}
+use crate::sql::OrderTerm;
 
 /// One term of an `ORDER BY`: `u.username().asc()`.
 pub struct Order<R: Entity> {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::condition::{Bound, Condition, Expression, Operator, Quantifier};
+use super::condition::Condition;
 use super::order::Order;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
+use crate::sql::{Bound, Expression, Operator, Quantifier};
 use crate::types::{ArrayElement, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
 
 /// A column: of the entity itself, or of one that relations lead to.

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::expression::{Bound, Expression, Operator, OrderTerm, Quantifier};
 use super::identifier::{push_column, push_joined, push_table, without_modifiers};
 use super::parameter::Param;
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PropertyDef, RelationDef};
-use crate::query::{Bound, Expression, Operator, OrderTerm, Quantifier};
 use crate::types::Key;
 
 /// One FROM list: the entity that it starts with, and what was joined to it.

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::condition::{Scope, Writer};
+use super::expression::Selection;
 use super::identifier::{push_column, push_joined, push_list, push_table};
 use super::parameter::{Param, Statement};
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PropertyDef};
-use crate::query::FindPlan;
 
 /// The alias of the entity that is selected.
 pub(super) const ROOT: &str = "t0";
@@ -106,7 +106,7 @@ pub(super) fn push_any_of(out: &mut String, alias: &str, columns: &[KeyColumnDef
 ///
 /// # Errors
 /// [`Error::Validation`] for an order over a to-many relation, [`Error::Conversion`] for a value that cannot be bound.
-pub(crate) fn select(metadata: &Metadata, plan: &FindPlan) -> Result<Statement, Error> {
+pub(crate) fn select(metadata: &Metadata, plan: &Selection) -> Result<Statement, Error> {
     let entity = metadata.of(plan.meta)?;
     let mut list = String::new();
     let mut joins = String::new();
@@ -134,7 +134,7 @@ pub(crate) fn select(metadata: &Metadata, plan: &FindPlan) -> Result<Statement, 
 }
 
 /// `FROM … WHERE …` of a find, without what does not change which rows there are.
-fn from_where(metadata: &Metadata, plan: &FindPlan) -> Result<(String, Vec<Param>), Error> {
+fn from_where(metadata: &Metadata, plan: &Selection) -> Result<(String, Vec<Param>), Error> {
     let entity = metadata.of(plan.meta)?;
     let mut writer = Writer::new(metadata);
     let mut scope = Scope::new(ROOT.to_owned(), entity.index);
@@ -152,7 +152,7 @@ fn from_where(metadata: &Metadata, plan: &FindPlan) -> Result<(String, Vec<Param
 ///
 /// # Errors
 /// As [`select`].
-pub(crate) fn count(metadata: &Metadata, plan: &FindPlan) -> Result<Statement, Error> {
+pub(crate) fn count(metadata: &Metadata, plan: &Selection) -> Result<Statement, Error> {
     let (rest, params) = from_where(metadata, plan)?;
     Ok(Statement { text: format!("SELECT count(*){rest}").into(), params })
 }
@@ -161,7 +161,7 @@ pub(crate) fn count(metadata: &Metadata, plan: &FindPlan) -> Result<Statement, E
 ///
 /// # Errors
 /// As [`select`].
-pub(crate) fn exists(metadata: &Metadata, plan: &FindPlan) -> Result<Statement, Error> {
+pub(crate) fn exists(metadata: &Metadata, plan: &Selection) -> Result<Statement, Error> {
     let (rest, params) = from_where(metadata, plan)?;
     Ok(Statement { text: format!("SELECT EXISTS (SELECT 1{rest})").into(), params })
 }
