@@ -17,5 +17,6 @@
 
 mod ephemeral_database;
 mod library;
+mod schema;
 mod smoke;
 mod support;
