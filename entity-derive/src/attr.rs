@@ -3,6 +3,7 @@
 //! [`Arguments`] reads what all attributes have in common (flags, `name = value`, `name(list)`) and reports what is
 //! unknown, given twice or of the wrong form; `column`, `relation` and `table` know the options of each attribute.
 
+mod argument;
 mod arguments;
 mod column;
 mod relation;

@@ -87,7 +87,7 @@ fn check_version_column(field: &Field, column: &Column, errors: &Errors) {
     }
 }
 
-fn has_hook(column: &Column) -> bool {
+const fn has_hook(column: &Column) -> bool {
     column.on_create.is_some() || column.on_update.is_some()
 }
 

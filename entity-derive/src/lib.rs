@@ -3,6 +3,7 @@
 //! One way through: `parse` reads the struct and its attributes (`attr`) into the typed model of `model`, `check`
 //! holds the rules that the model must keep, `emit` writes the code, one file for each thing that is generated. Every
 //! problem is collected before any is reported, so that a definition is not corrected error by error.
+#![allow(unreachable_pub, reason = "of a macro crate nothing but the macro can be reached")]
 
 mod attr;
 mod check;
@@ -11,6 +12,9 @@ mod errors;
 mod field_type;
 mod model;
 mod parse;
+mod self_type;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -44,12 +48,13 @@ use syn::{DeriveInput, parse_macro_input};
 )]
 pub fn derive_entity(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand(&input).into()
+    expand(input).into()
 }
 
-fn expand(input: &DeriveInput) -> proc_macro2::TokenStream {
+fn expand(mut input: DeriveInput) -> proc_macro2::TokenStream {
+    self_type::spell_out(&mut input);
     let errors = errors::Errors::default();
-    let Some(entity) = parse::entity(input, &errors) else { return errors.into_compile_errors() };
+    let Some(entity) = parse::entity(&input, &errors) else { return errors.into_compile_errors() };
     check::entity(&entity, &errors);
     if errors.is_empty() {
         return emit::entity(&entity);

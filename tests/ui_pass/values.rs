@@ -8,6 +8,10 @@ fn no_rank() -> Option<i32> {
     None
 }
 
+impl Order {
+    const STATES: usize = 3;
+}
+
 #[derive(Entity, Clone, Debug)]
 pub struct Order {
     #[primary_key]
@@ -30,6 +34,8 @@ pub struct Order {
     pub optional_call: Option<i32>,
     #[property(on_create = Utc::now(), on_update = Utc::now())]
     pub optional_time: Option<DateTime<Utc>>,
+    #[property(default = vec![0; Self::STATES])]
+    pub counts: Vec<i32>,
     #[property(default = -1)]
     pub negative: i16,
     #[property(default = 0.5)]
@@ -58,6 +64,7 @@ fn main() {
     assert!(order.optional_time.is_some());
     assert_eq!((order.negative, order.ratio, order.both, order.number), (-1, 0.5, 2, None));
     assert_eq!((order.numbers.as_slice(), order.token), (&[1, 2][..], Uuid::nil()));
+    assert_eq!(order.counts, [0, 0, 0]);
     let default = |name: &str| {
         let property = Order::meta().properties.iter().find(|property| property.name == name).unwrap();
         property.as_column().unwrap().default.unwrap()().text()

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token, parenthesized, token};
+use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Token};
 
+use super::argument::{Argument, Value, identifier, literal};
 use crate::errors::Errors;
 
 /// The arguments of one attribute.
@@ -19,19 +19,6 @@ pub struct Arguments<'e> {
     attribute: &'static str,
     list: Vec<Argument>,
     errors: &'e Errors,
-}
-
-struct Argument {
-    /// `None` for a bare string.
-    name: Option<Ident>,
-    span: Span,
-    value: Value,
-}
-
-enum Value {
-    Flag,
-    Single(Expr),
-    List(Vec<Expr>),
 }
 
 impl<'e> Arguments<'e> {
@@ -57,7 +44,7 @@ impl<'e> Arguments<'e> {
 
     fn parse_list(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         while !input.is_empty() {
-            let argument = parse_argument(input)?;
+            let argument = Argument::parse(input)?;
             self.add(argument);
             if input.is_empty() {
                 break;
@@ -317,42 +304,5 @@ impl<'e> Arguments<'e> {
                 self.refuse(argument.span, format!("#[{attribute}] has no option `{name}`; it has `{known}`"));
             }
         }
-    }
-}
-
-fn parse_argument(input: ParseStream<'_>) -> syn::Result<Argument> {
-    if !input.peek(Ident::peek_any) {
-        let value: ExprLit = input.parse()?;
-        return Ok(Argument { name: None, span: value.span(), value: Value::Single(Expr::Lit(value)) });
-    }
-    let name = Ident::parse_any(input)?;
-    let span = name.span();
-    let value = if input.peek(Token![=]) {
-        input.parse::<Token![=]>()?;
-        Value::Single(input.parse()?)
-    } else if input.peek(token::Paren) {
-        let content;
-        parenthesized!(content in input);
-        Value::List(Punctuated::<Expr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
-    } else {
-        Value::Flag
-    };
-    Ok(Argument { name: Some(name), span, value })
-}
-
-/// The literal that an expression is, also where it came through a `macro_rules!` variable.
-fn literal(value: &Expr) -> Option<&Lit> {
-    match value {
-        Expr::Lit(value) => Some(&value.lit),
-        Expr::Group(group) => literal(&group.expr),
-        _ => None,
-    }
-}
-
-fn identifier(value: &Expr) -> Option<Ident> {
-    match value {
-        Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
-        Expr::Group(group) => identifier(&group.expr),
-        _ => None,
     }
 }

@@ -20,15 +20,16 @@ pub fn definition(entity: &Entity) -> TokenStream {
 
 /// Its methods, and `User::fields()`.
 pub fn implementation(entity: &Entity) -> TokenStream {
-    with_methods(entity, entity.properties().filter_map(|(index, field)| method(index, field)).collect())
+    with_methods(entity, method)
 }
 
 /// The same of an entity whose definition has errors.
 pub fn stub(entity: &Entity) -> TokenStream {
-    with_methods(entity, entity.properties().filter_map(|(index, field)| stub_method(index, field)).collect())
+    with_methods(entity, stub_method)
 }
 
-fn with_methods(entity: &Entity, methods: TokenStream) -> TokenStream {
+fn with_methods(entity: &Entity, method: fn(usize, &Field) -> Option<TokenStream>) -> TokenStream {
+    let methods = entity.properties().filter_map(|(index, field)| method(index, field));
     let (name, ident) = (fields_name(entity), generated(&entity.ident));
     let doc = format!("The typed paths to the fields: `{ident}::fields().…`.");
     quote! {
@@ -47,9 +48,14 @@ fn with_methods(entity: &Entity, methods: TokenStream) -> TokenStream {
                 &self.0
             }
         }
-        #[allow(private_interfaces, clippy::must_use_candidate, clippy::missing_inline_in_public_items)]
+        #[allow(
+            private_interfaces,
+            unreachable_pub,
+            clippy::must_use_candidate,
+            clippy::missing_inline_in_public_items
+        )]
         impl<R: __h::Entity> #name<R> {
-            #methods
+            #(#methods)*
         }
         impl #ident {
             #[doc = #doc]

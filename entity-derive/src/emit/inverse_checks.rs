@@ -33,6 +33,6 @@ fn function(entity: &Entity, field: &Field, relation: &Relation, index: usize, n
 }
 
 /// Whether the other side is a `Ref`: the owning side of a one-to-many, or either side of a one-to-one.
-fn refers_back_to_one(relation: &Relation) -> bool {
+const fn refers_back_to_one(relation: &Relation) -> bool {
     matches!(relation.kind, RelationKind::OneToMany | RelationKind::OneToOne)
 }
