@@ -13,6 +13,7 @@ use crate::types::{EntityKey, Key, PgType, RowReader};
 
 mod borrow;
 mod cell;
+mod cell_link;
 mod collection;
 mod field_path;
 mod guard;
@@ -21,6 +22,7 @@ mod reference;
 mod state;
 
 pub(crate) use cell::Cell;
+use cell_link::CellLink;
 pub use collection::Collection;
 pub use field_path::{FieldPath, FieldSet};
 pub use guard::{ReadGuard, WriteGuard};

@@ -2,17 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use super::reference::serialize_key;
-use super::{Cell, Entity, Managed};
+use super::{Cell, CellLink, Entity, Managed};
 use crate::error::Error;
 use crate::metadata::{AnyCell, AnyCollection, CollectionChanges, Property, PropertyMeta};
 use crate::types::Key;
-
-type Item<T> = Weak<Cell<T>>;
 
 /// The items of a to-many relation.
 ///
@@ -24,9 +22,9 @@ type Item<T> = Weak<Cell<T>>;
 /// inserted and deleted.
 pub struct Collection<T: Entity> {
     /// What the database has; shared with the copies that change tracking makes.
-    loaded: Option<Arc<Vec<Item<T>>>>,
-    added: Vec<Item<T>>,
-    removed: Vec<Item<T>>,
+    loaded: Option<Arc<Vec<CellLink<T>>>>,
+    added: Vec<CellLink<T>>,
+    removed: Vec<CellLink<T>>,
     /// Whether everything that is not in `added` is to go, without knowing it.
     cleared: bool,
     relation: Option<&'static PropertyMeta>,
@@ -105,7 +103,7 @@ impl<T: Entity> Collection<T> {
         }
         let there = self.loaded.as_ref().is_some_and(|loaded| holds(loaded, cell));
         if !there && !holds(&self.added, cell) {
-            self.added.push(Arc::downgrade(cell));
+            self.added.push(CellLink::new(cell));
         }
     }
 
@@ -116,7 +114,7 @@ impl<T: Entity> Collection<T> {
         let known = self.loaded.as_ref().map(|loaded| holds(loaded, cell));
         let may_be_there = known.unwrap_or(!was_added && !self.cleared);
         if may_be_there && !holds(&self.removed, cell) {
-            self.removed.push(Arc::downgrade(cell));
+            self.removed.push(CellLink::new(cell));
         }
     }
 
@@ -132,7 +130,7 @@ impl<T: Entity> Collection<T> {
     pub fn remove_all(&mut self) {
         self.added.clear();
         match &self.loaded {
-            Some(loaded) => self.removed = loaded.iter().filter(|item| item.strong_count() > 0).cloned().collect(),
+            Some(loaded) => self.removed = loaded.iter().filter(|item| item.is_alive()).cloned().collect(),
             None => {
                 self.removed.clear();
                 self.cleared = true;
@@ -155,17 +153,17 @@ impl<T: Entity> Collection<T> {
         let loaded = self.loaded.as_deref().map_or(&[][..], Vec::as_slice);
         loaded
             .iter()
-            .filter_map(Weak::upgrade)
+            .filter_map(CellLink::upgrade)
             .filter(|cell| !holds(&self.removed, cell))
-            .chain(self.added.iter().filter_map(Weak::upgrade))
+            .chain(self.added.iter().filter_map(CellLink::upgrade))
     }
 }
 
-fn position<T: Entity>(items: &[Item<T>], cell: &Arc<Cell<T>>) -> Option<usize> {
-    items.iter().position(|item| std::ptr::eq(item.as_ptr(), Arc::as_ptr(cell)))
+fn position<T: Entity>(items: &[CellLink<T>], cell: &Arc<Cell<T>>) -> Option<usize> {
+    items.iter().position(|item| item.is(cell))
 }
 
-fn holds<T: Entity>(items: &[Item<T>], cell: &Arc<Cell<T>>) -> bool {
+fn holds<T: Entity>(items: &[CellLink<T>], cell: &Arc<Cell<T>>) -> bool {
     position(items, cell).is_some()
 }
 
@@ -220,8 +218,8 @@ impl Serialize for SerializedKey {
 }
 
 /// The cells that are still there.
-fn upgrade<T: Entity>(items: &[Item<T>]) -> Vec<Arc<dyn AnyCell>> {
-    items.iter().filter_map(Weak::upgrade).map(|cell| cell as Arc<dyn AnyCell>).collect()
+fn upgrade<T: Entity>(items: &[CellLink<T>]) -> Vec<Arc<dyn AnyCell>> {
+    items.iter().filter_map(CellLink::upgrade).map(|cell| cell as Arc<dyn AnyCell>).collect()
 }
 
 impl<T: Entity> AnyCollection for Collection<T> {
@@ -245,10 +243,10 @@ impl<T: Entity> AnyCollection for Collection<T> {
     }
 
     fn fill(&mut self, cells: &[Arc<dyn AnyCell>]) {
-        let items: Vec<Item<T>> = cells
+        let items: Vec<CellLink<T>> = cells
             .iter()
             .filter_map(|cell| Cell::<T>::downcast(Arc::clone(cell)))
-            .map(|cell| Arc::downgrade(&cell))
+            .map(|cell| CellLink::new(&cell))
             .collect();
         self.added.retain(|added| !items.iter().any(|item| item.ptr_eq(added)));
         self.loaded = Some(Arc::new(items));
@@ -273,7 +271,7 @@ impl<T: Entity> AnyCollection for Collection<T> {
         let Some(cell) = Cell::<T>::downcast(Arc::clone(cell)) else { return };
         let Some(loaded) = &mut self.loaded else { return };
         match position(loaded, &cell) {
-            None if present => Arc::make_mut(loaded).push(Arc::downgrade(&cell)),
+            None if present => Arc::make_mut(loaded).push(CellLink::new(&cell)),
             Some(index) if !present => {
                 Arc::make_mut(loaded).remove(index);
             }

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Cell, Entity, Managed};
+use super::{Cell, CellLink, Entity, Managed};
 use crate::error::Error;
 use crate::metadata::{AnyCell, AnyReference, GraphLink, Property, ReferenceTarget};
 use crate::types::{EntityKey, Key, KeyPart, RowReader};
@@ -23,14 +23,14 @@ enum Target<T: Entity> {
     /// A row, and the graph in which it is looked for.
     Row(T::Id, GraphLink),
     /// An entity of a graph, perhaps without a key.
-    Cell(Weak<Cell<T>>),
+    Cell(CellLink<T>),
 }
 
 impl<T: Entity> Clone for Target<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Row(id, graph) => Self::Row(id.clone(), graph.clone()),
-            Self::Cell(cell) => Self::Cell(Weak::clone(cell)),
+            Self::Cell(cell) => Self::Cell(cell.clone()),
         }
     }
 }
@@ -45,7 +45,7 @@ impl<T: Entity> Ref<T> {
     pub(crate) fn to_cell(cell: &Arc<Cell<T>>) -> Self {
         match cell.key().and_then(|key| T::Id::from_key(&key)) {
             Some(id) => Self::to_row(id, cell.graph().clone()),
-            None => Self { target: Target::Cell(Arc::downgrade(cell)) },
+            None => Self { target: Target::Cell(CellLink::new(cell)) },
         }
     }
 
