@@ -129,7 +129,11 @@ async fn howdah_insert(orm: &Orm, users: Vec<NewUser>) -> Vec<i64> {
 }
 
 /// Times `work` with data that `prepare` makes untimed.
-async fn timed<T, R>(iterations: u64, mut prepare: impl AsyncFnMut() -> T, mut work: impl AsyncFnMut(T) -> R) -> Duration {
+async fn timed<T, R>(
+    iterations: u64,
+    mut prepare: impl AsyncFnMut() -> T,
+    mut work: impl AsyncFnMut(T) -> R,
+) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..iterations {
         let input = prepare().await;

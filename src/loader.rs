@@ -3,5 +3,5 @@
 mod hydrate;
 mod select_in;
 
-pub(crate) use hydrate::hydrate;
+pub(crate) use hydrate::Hydrator;
 pub(crate) use select_in::populate;

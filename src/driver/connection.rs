@@ -1,7 +1,9 @@
 //! One connection of the pool, for as long as somebody uses it.
 
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
@@ -20,8 +22,6 @@ use crate::sql::{Param, Statement};
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) rows: Vec<Row>,
-    /// How many rows were written, or read.
-    pub(crate) affected: u64,
 }
 
 type DriverResult<T> = Result<T, tokio_postgres::Error>;
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Sends statements without parameters, and does not wait for the answer.
-    pub(super) fn post(&self, text: &str) -> Posted<DriverResult<()>> {
+    pub(super) fn post(&self, text: &str) -> Posted<'static, DriverResult<()>> {
         let text: Arc<str> = text.into();
         self.record(&text);
         let client = Arc::clone(&self.client);
@@ -101,30 +101,79 @@ impl Connection {
         }
     }
 
-    /// Runs a statement, prepared if it was run on this connection before.
+    /// Runs a statement and keeps its rows.
+    async fn send(&self, statement: &Statement) -> DriverResult<Answer> {
+        let mut started = self.start(statement).await?;
+        let mut answer = Answer { rows: Vec::new() };
+        while let Some(row) = started.rows.try_next().await? {
+            answer.rows.push(row);
+        }
+        started.finish().await;
+        Ok(answer)
+    }
+
+    /// Runs one statement and hands its rows over as they arrive, some at a time: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered, or what `take` did not accept; then the other rows are not looked at.
+    pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
+        self.count_trip();
+        let mut started = self.start(statement).await.map_err(|error| self.error(error))?;
+        let mut some = Vec::with_capacity(ROWS_AT_A_TIME);
+        while let Some(row) = started.rows.try_next().await.map_err(|error| self.error(error))? {
+            some.push(row);
+            if some.len() == ROWS_AT_A_TIME {
+                take(&some)?;
+                some.clear();
+            }
+        }
+        started.finish().await;
+        take(&some)
+    }
+
+    /// Sends a statement, prepared if it was run on this connection before.
     ///
     /// The first time it is sent unprepared and prepared behind it, in the same flight: preparing first would cost a
     /// round trip of its own.
-    async fn send(&self, statement: &Statement) -> DriverResult<Answer> {
+    async fn start(&self, statement: &Statement) -> DriverResult<Started<'_>> {
         self.record(&statement.text);
-        let params = || statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
+        let mut unprepared = Box::pin(self.client.query_typed_raw(&statement.text, typed(&statement.params)));
         let Some(cache) = &self.prepared else {
-            return collect(self.client.query_typed_raw(&statement.text, typed(&statement.params)).await?).await;
+            return Ok(Started { rows: Box::pin(unprepared.await?), prepare: None });
         };
         let known = cache.lock().get(&statement.text).cloned();
         if let Some(prepared) = known {
-            return collect(self.client.query_raw(&prepared, params()).await?).await;
+            let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
+            return Ok(Started { rows: Box::pin(self.client.query_raw(&prepared, params).await?), prepare: None });
         }
-        let run =
-            async { collect(self.client.query_typed_raw(&statement.text, typed(&statement.params)).await?).await };
-        let prepare = async {
+        let sent = poll_fn(|context| Poll::Ready(unprepared.as_mut().poll(context))).await;
+        let (text, client) = (Arc::clone(&statement.text), &self.client);
+        let prepare = Posted::send(Box::pin(async move {
             // If this fails, so did the statement itself, or the next run tries again.
-            if let Ok(prepared) = self.client.prepare(&statement.text).await {
-                cache.lock().put(Arc::clone(&statement.text), prepared);
+            if let Ok(prepared) = client.prepare(&text).await {
+                cache.lock().put(text, prepared);
             }
+        }));
+        let rows = match sent {
+            Poll::Ready(rows) => rows?,
+            Poll::Pending => unprepared.await?,
         };
-        let (answer, ()) = futures_util::future::join(run, prepare).await;
-        answer
+        Ok(Started { rows: Box::pin(rows), prepare: Some(prepare) })
+    }
+}
+
+/// A statement whose rows are arriving, and its preparation, which is answered behind them.
+struct Started<'a> {
+    rows: Pin<Box<RowStream>>,
+    prepare: Option<Posted<'a, ()>>,
+}
+
+impl Started<'_> {
+    /// Waits for the preparation: the rows have all arrived, so it takes no trip.
+    async fn finish(self) {
+        if let Some(prepare) = self.prepare {
+            prepare.answer().await;
+        }
     }
 }
 
@@ -136,12 +185,8 @@ fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         .collect()
 }
 
-async fn collect(stream: RowStream) -> DriverResult<Answer> {
-    let mut stream = pin!(stream);
-    let mut rows = Vec::new();
-    while let Some(row) = stream.try_next().await? {
-        rows.push(row);
-    }
-    let affected = stream.rows_affected().unwrap_or(rows.len() as u64);
-    Ok(Answer { rows, affected })
-}
+/// Takes in some rows of a result.
+pub(crate) type RowSink<'a> = &'a mut (dyn FnMut(&[Row]) -> Result<(), Error> + Send);
+
+/// How many rows are handed over at once: few enough for the processor's caches, many enough for the locks.
+const ROWS_AT_A_TIME: usize = 128;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::connection::{Answer, Connection};
+use super::connection::{Answer, Connection, RowSink};
 use super::transaction::TransactionConnection;
 use crate::error::Error;
 use crate::sql::Statement;
@@ -22,6 +22,17 @@ impl Executor {
         match self {
             Self::Pooled(connection) => connection.run(statement).await,
             Self::Transaction(transaction) => transaction.run(statement).await,
+        }
+    }
+
+    /// Runs one statement and hands its rows over as they arrive, some at a time: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered, or what `take` did not accept.
+    pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
+        match self {
+            Self::Pooled(connection) => connection.stream(statement, take).await,
+            Self::Transaction(transaction) => transaction.stream(statement, take).await,
         }
     }
 

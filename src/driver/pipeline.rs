@@ -53,14 +53,14 @@ impl<T> Future for InOrder<'_, T> {
 }
 
 /// A request that was sent without waiting for its answer.
-pub(super) enum Posted<T> {
-    Waiting(BoxFuture<'static, T>),
+pub(super) enum Posted<'a, T> {
+    Waiting(BoxFuture<'a, T>),
     Answered(T),
 }
 
-impl<T> Posted<T> {
+impl<'a, T> Posted<'a, T> {
     /// Sends the request: polls its future once.
-    pub(super) fn send(mut future: BoxFuture<'static, T>) -> Self {
+    pub(super) fn send(mut future: BoxFuture<'a, T>) -> Self {
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(output) => Self::Answered(output),
             Poll::Pending => Self::Waiting(future),

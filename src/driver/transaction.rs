@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::connection::{Answer, Connection};
+use super::connection::{Answer, Connection, RowSink};
 use super::pipeline::Posted;
 use crate::error::Error;
 use crate::sql::Statement;
@@ -17,7 +17,7 @@ use crate::sql::transaction::{BEGIN, COMMIT, ROLLBACK};
 /// whoever gets it next is behind it (rule C12).
 pub(crate) struct TransactionConnection {
     connection: Connection,
-    posted: Mutex<Vec<Posted<Result<(), tokio_postgres::Error>>>>,
+    posted: Mutex<Vec<Posted<'static, Result<(), tokio_postgres::Error>>>>,
     open: AtomicBool,
 }
 
@@ -44,6 +44,16 @@ impl TransactionConnection {
         let answer = self.connection.run(statement).await;
         self.settle().await?;
         answer
+    }
+
+    /// Runs one statement and hands its rows over as they arrive: one round trip, together with everything that was posted.
+    ///
+    /// # Errors
+    /// What the server answered, to the posted statements first, or what `take` did not accept.
+    pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
+        let streamed = self.connection.stream(statement, take).await;
+        self.settle().await?;
+        streamed
     }
 
     /// Runs statements pipelined: one round trip, together with everything that was posted.

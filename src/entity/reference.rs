@@ -179,7 +179,7 @@ fn serialize_part<S: Serializer>(part: &KeyPart, serializer: S) -> Result<S::Ok,
         KeyPart::Int(value) => serializer.serialize_i64(*value),
         KeyPart::Uuid(value) => value.serialize(serializer),
         KeyPart::Text(value) => serializer.serialize_str(value),
-        KeyPart::Binary(_, value) => value.serialize(serializer),
+        KeyPart::Binary(value) => value.serialize(serializer),
     }
 }
 

@@ -1,5 +1,8 @@
 //! From rows to entities: each row's entity is found in the identity map, or made and put there.
+//!
+//! Rows are taken in as they arrive, some at a time: their buffers are free again before the next ones come.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
@@ -9,58 +12,74 @@ use crate::metadata::{AnyCell, EntityDef, PropertyDef};
 use crate::types::{Key, KeyPart, RawColumn, RowReader};
 use crate::unit_of_work::{UnitOfWork, merge};
 
-/// Hydrates the entities of rows whose first columns are those of the entity's SELECT list. `overwrite` is a refresh.
-///
-/// # Errors
-/// [`Error::Conversion`] if a column is of another type than its field; then no entity was made or changed.
-pub(crate) fn hydrate(
-    graph: &Arc<UnitOfWork>,
-    entity: &EntityDef,
-    rows: &[Row],
+/// Takes in rows whose first columns are those of an entity's SELECT list.
+pub(crate) struct Hydrator<'a> {
+    graph: &'a Arc<UnitOfWork>,
+    entity: &'a EntityDef,
+    /// Whether fields that were changed are overwritten: a refresh.
     overwrite: bool,
-) -> Result<Vec<Arc<dyn AnyCell>>, Error> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    check_types(entity, first)?;
-    let mut cells = Vec::with_capacity(rows.len());
-    let mut made: Vec<Arc<dyn AnyCell>> = Vec::new();
-    // Entities that are there already are merged when the map's lock is released: that takes their own locks.
-    let mut known = Vec::new();
-    let keep_made = graph.tracker.has_written();
-    let mut map = graph.map.lock();
-    let by_key = map.of(entity.index);
-    if rows.len() > 16 {
-        by_key.reserve(rows.len());
+    types_checked: bool,
+    cells: Vec<Arc<dyn AnyCell>>,
+}
+
+impl<'a> Hydrator<'a> {
+    pub(crate) const fn new(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, overwrite: bool) -> Self {
+        Self { graph, entity, overwrite, types_checked: false, cells: Vec::new() }
     }
-    for row in rows {
-        let key = key_of(entity, row)?;
-        match by_key.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => {
-                known.push((cells.len(), row));
-                cells.push(Arc::clone(entry.get()));
-            }
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let key = entry.key().clone();
-                let mut reader = RowReader::new(row, 0, entity.meta.name);
-                let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
-                if keep_made {
-                    made.push(Arc::clone(&cell));
+
+    /// The entities of the rows so far, in their order.
+    pub(crate) fn into_cells(self) -> Vec<Arc<dyn AnyCell>> {
+        self.cells
+    }
+
+    /// Takes in some rows.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] if a column is of another type than its field, [`Error::EntityBorrowed`] if this thread holds
+    /// a guard of an entity that a row would change.
+    pub(crate) fn take(&mut self, rows: &[Row]) -> Result<(), Error> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        if !self.types_checked {
+            check_types(self.entity, first)?;
+            self.types_checked = true;
+        }
+        let (graph, entity) = (self.graph, self.entity);
+        self.cells.reserve(rows.len());
+        let keep_made = graph.tracker.has_written();
+        let mut made: Vec<Arc<dyn AnyCell>> = Vec::new();
+        // Entities that are there already are merged when the map's lock is released: that takes their own locks.
+        let mut known = Vec::new();
+        let mut map = graph.map.lock();
+        let by_key = map.of(entity.index);
+        for row in rows {
+            match by_key.entry(key_of(entity, row)?) {
+                Entry::Occupied(entry) => {
+                    known.push((self.cells.len(), row));
+                    self.cells.push(Arc::clone(entry.get()));
                 }
-                cells.push(Arc::clone(entry.insert(cell)));
+                Entry::Vacant(entry) => {
+                    let key = entry.key().clone();
+                    let mut reader = RowReader::new(row, 0, entity.meta.name);
+                    let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
+                    if keep_made {
+                        made.push(Arc::clone(&cell));
+                    }
+                    self.cells.push(Arc::clone(entry.insert(cell)));
+                }
             }
         }
+        drop(map);
+        graph.tracker.loaded(&made);
+        for (position, row) in known {
+            let cell = &self.cells[position];
+            let mut reader = RowReader::new(row, 0, entity.meta.name);
+            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row)?, graph.link())?;
+            let mut merged = Ok(());
+            fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, self.overwrite))?;
+            merged?;
+        }
+        Ok(())
     }
-    drop(map);
-    for (position, row) in known {
-        let cell = &cells[position];
-        let mut reader = RowReader::new(row, 0, entity.meta.name);
-        let key = key_of(entity, row)?;
-        let fresh = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
-        let mut merged = Ok(());
-        fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, overwrite))?;
-        merged?;
-    }
-    graph.tracker.loaded(&made);
-    Ok(cells)
 }
 
 /// The bytes of a column.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
-use super::hydrate::{hydrate, raw};
+use super::hydrate::{Hydrator, raw};
 use crate::driver::Executor;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, ReferenceTarget, RelationDef, RelationKind};
@@ -154,7 +154,9 @@ impl Step<'_, '_> {
 
     /// Takes in what the query has found.
     fn take(&self, graph: &Arc<UnitOfWork>, rows: &[Row]) -> Result<(), Error> {
-        let cells = hydrate(graph, self.target, rows, false)?;
+        let mut hydrator = Hydrator::new(graph, self.target, false);
+        hydrator.take(rows)?;
+        let cells = hydrator.into_cells();
         if !self.relation.meta.kind.is_to_many() {
             return Ok(());
         }

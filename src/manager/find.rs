@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::EntityManager;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
-use crate::loader;
+use crate::loader::{self, Hydrator};
 use crate::metadata::{AnyCell, EntityMeta, Lifecycle};
 use crate::query::{Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest};
 use crate::sql::{self, Expression, Param, Selection, Statement, Verb};
@@ -226,9 +226,10 @@ impl EntityManager {
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
         let statement = sql::select(&graph.metadata, &plan.selection)?;
         let executor = self.executor().await?;
-        let answer = executor.run(&statement).await?;
         let entity = graph.metadata.of(plan.selection.meta)?;
-        let cells = loader::hydrate(&graph, entity, &answer.rows, false)?;
+        let mut hydrator = Hydrator::new(&graph, entity, false);
+        executor.stream(&statement, &mut |rows| hydrator.take(rows)).await?;
+        let cells = hydrator.into_cells();
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
             loader::populate(&graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
@@ -265,7 +266,9 @@ impl EntityManager {
             None => {
                 let statement = self.select_by_key(&key, meta)?;
                 let answer = executor.get().await?.run(&statement).await?;
-                match loader::hydrate(&graph, entity, &answer.rows, false)?.into_iter().next() {
+                let mut hydrator = Hydrator::new(&graph, entity, false);
+                hydrator.take(&answer.rows)?;
+                match hydrator.into_cells().into_iter().next() {
                     Some(cell) => cell,
                     None => return Ok(None),
                 }
@@ -301,8 +304,7 @@ impl EntityManager {
         if answer.rows.is_empty() {
             return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
         }
-        loader::hydrate(&graph, entity, &answer.rows, true)?;
-        Ok(())
+        Hydrator::new(&graph, entity, true).take(&answer.rows)
     }
 
     pub(super) async fn populate_cells(

@@ -22,11 +22,8 @@ pub enum KeyPart {
     /// Text.
     Text(Arc<str>),
     /// Any other type, in its binary form.
-    Binary(PgTypeName, Arc<[u8]>),
+    Binary(Arc<[u8]>),
 }
-
-/// The name of the type of a [`KeyPart::Binary`].
-pub type PgTypeName = &'static str;
 
 impl KeyPart {
     /// Appends the binary form that a column of type `pg` expects.
@@ -40,7 +37,7 @@ impl KeyPart {
             },
             Self::Uuid(value) => out.put_slice(value.as_bytes()),
             Self::Text(value) => out.put_slice(value.as_bytes()),
-            Self::Binary(_, value) => out.put_slice(value),
+            Self::Binary(value) => out.put_slice(value),
         }
     }
 
@@ -52,17 +49,8 @@ impl KeyPart {
             21 => Self::Int(i16::from_be_bytes(raw.try_into().ok()?).into()),
             2950 => Self::Uuid(Uuid::from_slice(raw).ok()?),
             25 => Self::Text(std::str::from_utf8(raw).ok()?.into()),
-            _ => Self::Binary(pg.name, raw.into()),
+            _ => Self::Binary(raw.into()),
         })
-    }
-
-    /// Whether the part stands for "not made yet": 0 or nil.
-    pub(crate) fn is_unset(&self) -> bool {
-        match self {
-            Self::Int(value) => *value == 0,
-            Self::Uuid(value) => value.is_nil(),
-            Self::Text(_) | Self::Binary(..) => false,
-        }
     }
 }
 
@@ -72,7 +60,7 @@ impl fmt::Display for KeyPart {
             Self::Int(value) => value.fmt(f),
             Self::Uuid(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
-            Self::Binary(name, value) => write!(f, "{name} of {} bytes", value.len()),
+            Self::Binary(value) => value.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }
 }
@@ -199,7 +187,7 @@ fn binary<T: ScalarType>(value: &T) -> KeyPart {
     let mut out = BytesMut::new();
     // A value that cannot be encoded is refused with a proper error when the row is written.
     let _ = value.encode(&mut out);
-    KeyPart::Binary(T::TYPE.name, out.freeze().as_ref().into())
+    KeyPart::Binary(out.freeze().as_ref().into())
 }
 
 scalar_key! {
@@ -208,12 +196,12 @@ scalar_key! {
     i64: |v| KeyPart::Int(*v), KeyPart::Int(v) => Some(*v);
     Uuid: |v| KeyPart::Uuid(*v), KeyPart::Uuid(v) => Some(*v);
     String: |v| KeyPart::Text(v.as_str().into()), KeyPart::Text(v) => Some((**v).to_owned());
-    bool: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
-    Vec<u8>: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
-    chrono::DateTime<chrono::Utc>: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
-    chrono::NaiveDateTime: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
-    chrono::NaiveDate: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
-    chrono::NaiveTime: |v| binary(v), KeyPart::Binary(_, raw) => ScalarType::decode(raw).ok();
+    bool: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
+    Vec<u8>: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
+    chrono::DateTime<chrono::Utc>: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
+    chrono::NaiveDateTime: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
+    chrono::NaiveDate: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
+    chrono::NaiveTime: |v| binary(v), KeyPart::Binary(raw) => ScalarType::decode(raw).ok();
 }
 
 macro_rules! tuple_key {
