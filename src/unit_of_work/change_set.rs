@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
 use crate::error::Error;
@@ -51,7 +51,7 @@ pub(crate) struct RowChange {
     pub(crate) entity: usize,
     pub(crate) kind: ChangeKind,
     /// The properties that are written.
-    pub(crate) properties: Vec<u16>,
+    pub(crate) properties: Arc<[u16]>,
     pub(crate) overrides: Vec<(u16, Override)>,
     /// What the written relations refer to.
     pub(crate) targets: Vec<(u16, Target)>,
@@ -164,16 +164,18 @@ struct PendingLinks {
 /// entity of another manager, [`Error::Validation`] and [`Error::NotLoaded`] for what cannot be written. Nothing has
 /// changed then.
 pub(crate) fn collect(graph: &Arc<UnitOfWork>) -> Result<ChangeSet, Error> {
+    let pending = graph.tracker.pending();
     let mut collector = Collector {
         graph,
-        nodes: Vec::new(),
-        by_address: FxHashMap::default(),
+        nodes: Vec::with_capacity(pending.len()),
+        by_address: FxHashMap::with_capacity_and_hasher(pending.len(), FxBuildHasher),
         queue: VecDeque::new(),
         links: Vec::new(),
         clears: Vec::new(),
         collections: Vec::new(),
+        shapes: Vec::new(),
     };
-    for cell in graph.tracker.pending() {
+    for cell in pending {
         let role = match cell.lifecycle() {
             Lifecycle::Scheduled => Role::Insert,
             Lifecycle::Managed => Role::Update,
@@ -199,6 +201,8 @@ struct Collector<'a> {
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,
     collections: Vec<Arc<dyn AnyCell>>,
+    /// The column sets so far: rows of one statement share theirs.
+    shapes: Vec<Arc<[u16]>>,
 }
 
 impl<'a> Collector<'a> {

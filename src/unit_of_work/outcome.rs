@@ -164,6 +164,11 @@ fn raw(row: &Row, index: usize) -> Option<&[u8]> {
 
 /// The key in the first columns of a row.
 fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
+    if let [column] = entity.key.as_slice()
+        && let Some(part) = raw(row, 0).and_then(|raw| KeyPart::decode(column.pg, raw))
+    {
+        return Ok(Key::One(part));
+    }
     let parts = entity
         .key
         .iter()

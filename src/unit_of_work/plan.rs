@@ -96,7 +96,7 @@ fn inserts(
     let mut groups: BTreeMap<(usize, usize, usize, &[u16]), Vec<usize>> = BTreeMap::new();
     for (position, row) in rows_of(changes, ChangeKind::Insert) {
         let level = levels.get(position).copied().unwrap_or_default();
-        let group = (order.rank(row.entity), level, row.entity, row.properties.as_slice());
+        let group = (order.rank(row.entity), level, row.entity, &*row.properties);
         groups.entry(group).or_default().push(position);
     }
     for ((_, _, entity, properties), mut rows) in groups {
@@ -192,7 +192,7 @@ fn depends(order: &CommitOrder, changes: &ChangeSet, row: &RowChange, target: &T
 fn updates(order: &CommitOrder, changes: &ChangeSet, statements: &mut Vec<PlannedStatement>) {
     let mut groups: BTreeMap<(usize, usize, &[u16]), Vec<usize>> = BTreeMap::new();
     for (position, row) in rows_of(changes, ChangeKind::Update) {
-        groups.entry((order.rank(row.entity), row.entity, row.properties.as_slice())).or_default().push(position);
+        groups.entry((order.rank(row.entity), row.entity, &*row.properties)).or_default().push(position);
     }
     for ((_, entity, properties), mut rows) in groups {
         sort_by_key(&mut rows, changes);

@@ -9,7 +9,7 @@ impl Collector<'_> {
         let mut changes = ChangeSet::default();
         // Positions first: foreign keys refer to rows that come later.
         let mut rows = Vec::new();
-        let mut by_address = FxHashMap::default();
+        let mut by_address = FxHashMap::with_capacity_and_hasher(self.nodes.len(), FxBuildHasher);
         for (index, node) in self.nodes.iter().enumerate() {
             if node.role == Role::Insert {
                 by_address.insert(address(&node.cell), rows.len());
@@ -29,7 +29,7 @@ impl Collector<'_> {
                 cell: Arc::clone(&node.cell),
                 entity: node.entity,
                 kind: ChangeKind::Insert,
-                properties: Vec::new(),
+                properties: Arc::default(),
                 overrides,
                 targets: Vec::new(),
                 previous: Vec::new(),
@@ -98,12 +98,13 @@ impl Collector<'_> {
     }
 
     fn insertion(
-        &self,
+        &mut self,
         entity: &EntityDef,
         row: &mut RowChange,
         inserted: &FxHashMap<usize, usize>,
     ) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
+        let mut properties: Vec<u16> = Vec::with_capacity(entity.properties.len());
         let written = self.read(&cell, |view| -> Result<(), Error> {
             for (index, property) in entity.properties.iter().enumerate() {
                 let Ok(number) = u16::try_from(index) else { continue };
@@ -125,29 +126,31 @@ impl Collector<'_> {
                                 continue;
                             }
                         }
-                        row.properties.push(number);
+                        properties.push(number);
                     }
                     PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
                         let target = self.target_of(row, entity, number, value, inserted)?;
-                        row.properties.push(number);
+                        properties.push(number);
                         row.targets.push((number, target));
                     }
                     PropertyDef::Relation(_) => {}
                 }
             }
-            row.key = known_key(entity, row, &view);
+            row.key = known_key(entity, row, &properties, &view);
             Ok(())
         })?;
+        row.properties = self.shape(properties);
         written.unwrap_or(Ok(()))
     }
 
     fn modification(
-        &self,
+        &mut self,
         entity: &EntityDef,
         row: &mut RowChange,
         inserted: &FxHashMap<usize, usize>,
     ) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
+        let mut properties: Vec<u16> = Vec::new();
         let compared = self.read(&cell, |view| -> Result<(), Error> {
             for (index, property) in entity.properties.iter().enumerate() {
                 let Ok(number) = u16::try_from(index) else { continue };
@@ -177,7 +180,7 @@ impl Collector<'_> {
                     PropertyDef::Relation(_) => false,
                 };
                 if changed {
-                    row.properties.push(number);
+                    properties.push(number);
                 }
                 if changed && entity.key_properties.contains(&index) {
                     let message = format!(
@@ -188,12 +191,24 @@ impl Collector<'_> {
                     return Err(Error::validation(entity.meta.name, message));
                 }
             }
-            if !row.properties.is_empty() {
-                on_update(entity, row);
+            if !properties.is_empty() {
+                on_update(entity, &mut properties, row);
             }
             Ok(())
         })?;
+        row.properties = self.shape(properties);
         compared.unwrap_or(Ok(()))
+    }
+
+    /// A column set, shared with the rows that have the same.
+    fn shape(&mut self, properties: Vec<u16>) -> Arc<[u16]> {
+        // The last ones are the likeliest: rows of one kind come together.
+        if let Some(known) = self.shapes.iter().rev().find(|known| ***known == *properties) {
+            return Arc::clone(known);
+        }
+        let shape: Arc<[u16]> = properties.into();
+        self.shapes.push(Arc::clone(&shape));
+        shape
     }
 
     fn finish_links(&self, changes: &mut ChangeSet, inserted: &FxHashMap<usize, usize>) {
@@ -228,31 +243,33 @@ impl Collector<'_> {
 }
 
 /// `on_update` values, because something else has changed (rule B4).
-fn on_update(entity: &EntityDef, row: &mut RowChange) {
+fn on_update(entity: &EntityDef, properties: &mut Vec<u16>, row: &mut RowChange) {
     for (index, property) in entity.properties.iter().enumerate() {
         let (PropertyDef::Column(column), Ok(number)) = (property, u16::try_from(index)) else { continue };
         if let Some(make) = column.meta.on_update
-            && !row.properties.contains(&number)
+            && !properties.contains(&number)
         {
-            row.properties.push(number);
+            properties.push(number);
             row.overrides.push((number, Override::Value(make())));
         }
     }
-    row.properties.sort_unstable();
+    properties.sort_unstable();
 }
 
 /// The key of a new row, if all its parts are known.
-fn known_key(entity: &EntityDef, row: &RowChange, view: &EntityView<'_>) -> Option<Key> {
+fn known_key(entity: &EntityDef, row: &RowChange, properties: &[u16], view: &EntityView<'_>) -> Option<Key> {
+    let made = |index: &usize| {
+        let number = u16::try_from(*index).unwrap_or_default();
+        entity.column(*index).is_some() && !properties.contains(&number)
+    };
+    if entity.key_properties.iter().any(made) {
+        return None;
+    }
     let mut parts: Vec<KeyPart> = Vec::with_capacity(entity.key.len());
     for index in &entity.key_properties {
         let number = u16::try_from(*index).ok()?;
         match &entity.properties[*index] {
-            PropertyDef::Column(_) => {
-                if !row.properties.contains(&number) {
-                    return None;
-                }
-                parts.push(row.value(view, number).key_part()?);
-            }
+            PropertyDef::Column(_) => parts.push(row.value(view, number).key_part()?),
             PropertyDef::Relation(_) => match row.target(number) {
                 Target::Key(key) => parts.extend(key.parts().iter().cloned()),
                 Target::Null | Target::Row(_) => return None,
