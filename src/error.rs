@@ -217,9 +217,11 @@ pub enum Error {
     )]
     ConcurrentTransaction,
 
-    /// A statement of the transaction failed and its error was not passed on, so the transaction cannot be committed. It
-    /// was rolled back.
-    #[error("the transaction was rolled back: one of its statements had failed")]
+    /// A statement of the transaction has failed and its error was not passed on (SQLSTATE 25P02), or the transaction was
+    /// rolled back while this operation was under way. Nothing of the transaction can be committed.
+    #[error(
+        "the transaction is rolled back: one of its statements has failed; pass that error on, or run what may fail in a nested transactional()"
+    )]
     TransactionAborted,
 
     /// The connection was lost after COMMIT was sent, so it is not known whether the transaction was committed.

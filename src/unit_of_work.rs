@@ -95,7 +95,7 @@ impl UnitOfWork {
                 self.tracker.keep_state(cell);
                 cell.set_lifecycle(Lifecycle::Scheduled);
                 if let Some(entity) = self.metadata.find(cell.meta()) {
-                    make_uuid(cell, entity.uuid_key);
+                    self.make_uuid(cell, entity.uuid_key);
                 }
             }
             Lifecycle::Removing => {
@@ -139,14 +139,38 @@ impl UnitOfWork {
         }
     }
 
-    /// Puts an entity into the identity map: under its key, or among the new ones.
+    /// Puts an entity into the identity map: under its key, or among the new ones. Another one that has the key leaves it.
     pub(crate) fn remember(&self, cell: &Arc<dyn AnyCell>) {
         let Some(entity) = self.metadata.find(cell.meta()) else { return };
         let mut map = self.map.lock();
         match (cell.key(), cell.lifecycle()) {
-            (Some(key), Lifecycle::Managed | Lifecycle::Removing) => map.insert(entity.index, key, Arc::clone(cell)),
+            (Some(key), Lifecycle::Managed | Lifecycle::Removing) => {
+                if let Some(other) = map.insert(entity.index, key, Arc::clone(cell))
+                    && !Arc::ptr_eq(&other, cell)
+                {
+                    other.set_lifecycle(Lifecycle::Detached);
+                }
+            }
             (_, Lifecycle::New | Lifecycle::Scheduled) => map.add_new(Arc::clone(cell)),
             _ => {}
+        }
+    }
+
+    /// Makes the UUID key of an entity that has none (version 7: keys of one process grow, which is kind to the index).
+    /// An entity that is borrowed gets it at the flush.
+    fn make_uuid(&self, cell: &Arc<dyn AnyCell>, property: Option<usize>) {
+        let Some(property) = property else { return };
+        let mut made = false;
+        let _ = cell.write(&mut |value, _| {
+            let value = value.property_mut(property);
+            if value.is_unset() {
+                // Sixteen bytes are a UUID: this cannot fail.
+                let _ = value.decode(Some(uuid::Uuid::now_v7().as_bytes()));
+                made = true;
+            }
+        });
+        if made {
+            self.tracker.made_key(cell, property);
         }
     }
 
@@ -154,19 +178,6 @@ impl UnitOfWork {
     pub(crate) fn find(&self, entity: usize, key: &Key) -> Option<Arc<dyn AnyCell>> {
         self.map.lock().get(entity, key)
     }
-}
-
-/// Makes the UUID key of an entity that has none (version 7: keys of one process grow, which is kind to the index).
-/// An entity that is borrowed gets it at the flush.
-fn make_uuid(cell: &Arc<dyn AnyCell>, property: Option<usize>) {
-    let Some(property) = property else { return };
-    let _ = cell.write(&mut |value, _| {
-        let property = value.property_mut(property);
-        if property.is_unset() {
-            // Sixteen bytes are a UUID: this cannot fail.
-            let _ = property.decode(Some(uuid::Uuid::now_v7().as_bytes()));
-        }
-    });
 }
 
 impl Graph for UnitOfWork {

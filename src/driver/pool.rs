@@ -33,6 +33,7 @@ pub(crate) struct Pool {
     /// `host:port/database`, for messages.
     address: String,
     acquire_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
 }
 
 impl Pool {
@@ -42,12 +43,16 @@ impl Pool {
     /// [`Error::Connection`] if the server cannot be reached or refuses; [`Error::Pool`] for bad options.
     pub(crate) async fn open(options: PoolOptions, metadata: Arc<Metadata>) -> Result<Self, Error> {
         let address = address_of(&options.server);
+        // The driver's own limit ends when the socket is open; a server that then says nothing is waited for, too.
+        let hosts = u32::try_from(options.server.get_hosts().len()).unwrap_or(1).max(1);
+        let connect_timeout = options.server.get_connect_timeout().map(|timeout| timeout.saturating_mul(hosts));
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(options.server, NoTls, config);
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(options.max_connections)
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .wait_timeout(options.acquire_timeout)
+            .create_timeout(connect_timeout)
             .build()
             .map_err(|error| Error::Pool { message: error.to_string() })?;
         let pool = Self {
@@ -57,6 +62,7 @@ impl Pool {
             metadata,
             address,
             acquire_timeout: options.acquire_timeout,
+            connect_timeout,
         };
         // At least one connection is opened, so that a wrong address or password shows here and not at the first query.
         let mut first = Vec::new();
@@ -91,6 +97,14 @@ impl Pool {
                     "all {max} connections were in use for {waited:?}: raise max_connections, or keep transactions shorter"
                 );
                 Error::Pool { message }
+            }
+            PoolError::Timeout(TimeoutType::Create) => {
+                let waited = self.connect_timeout.unwrap_or_default();
+                let message = format!(
+                    "cannot connect to {}: no answer within {waited:?}; is this a PostgreSQL server?",
+                    self.address
+                );
+                Error::Connection { message, sqlstate: None, source: None }
             }
             PoolError::Closed => Error::Pool { message: "the Orm was closed".to_owned() },
             error => Error::Pool { message: error.to_string() },

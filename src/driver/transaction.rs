@@ -3,7 +3,10 @@
 //! `BEGIN`, savepoints and rollbacks are sent without waiting: requests are answered in order, so they share the flight of
 //! the next statement and cost no trip of their own (rule D1).
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use parking_lot::Mutex;
 
@@ -11,37 +14,88 @@ use super::connection::{Answer, Connection, RowSink};
 use super::pipeline::Posted;
 use crate::error::Error;
 use crate::sql::Statement;
-use crate::sql::transaction::{BEGIN, COMMIT, ROLLBACK};
+use crate::sql::transaction::{BEGIN, COMMIT, ROLLBACK, release, rollback_to, savepoint};
 
 /// An open transaction. Dropping it rolls back: the `ROLLBACK` is sent before the connection goes back to the pool, so
 /// whoever gets it next is behind it (rule C12).
 pub(crate) struct TransactionConnection {
     connection: Connection,
-    posted: Mutex<Vec<Posted<'static, Result<(), tokio_postgres::Error>>>>,
-    open: AtomicBool,
+    /// Locked while something is sent, so that nothing can be sent behind the end of the transaction, where it would
+    /// commit by itself.
+    sent: Mutex<Sent>,
+    /// Whether a statement has failed that no savepoint was rolled back for: the server refuses all others.
+    failed: AtomicBool,
+}
+
+struct Sent {
+    /// Answers that nobody has waited for yet.
+    posted: Vec<Posted<'static, Result<(), tokio_postgres::Error>>>,
+    open: bool,
+    savepoints: u64,
 }
 
 impl TransactionConnection {
     /// Begins a transaction.
     pub(crate) fn begin(connection: Connection) -> Self {
-        let transaction = Self { connection, posted: Mutex::default(), open: AtomicBool::new(true) };
-        transaction.post(BEGIN);
-        transaction
+        let begin = connection.post(BEGIN);
+        let sent = Sent { posted: vec![begin], open: true, savepoints: 0 };
+        Self { connection, sent: Mutex::new(sent), failed: AtomicBool::new(false) }
     }
 
-    /// Sends a statement without parameters; a failure shows in the next [`run_all`](Self::run_all).
-    pub(crate) fn post(&self, text: &str) {
-        let mut posted = self.posted.lock();
-        let request = self.connection.post(text);
-        posted.push(request);
+    /// Whether the transaction has not ended yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.sent.lock().open
+    }
+
+    /// Checks that the transaction can still be committed, as far as that is known without asking the server.
+    ///
+    /// # Errors
+    /// [`Error::TransactionAborted`] if a statement has failed, or if the transaction has ended.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.failed.load(Ordering::Acquire) || !self.is_open() { Err(Error::TransactionAborted) } else { Ok(()) }
+    }
+
+    /// Begins a savepoint; answers with its number in this transaction.
+    ///
+    /// # Errors
+    /// [`Error::TransactionAborted`] if a statement has failed: the server would refuse the savepoint.
+    pub(crate) fn savepoint(&self) -> Result<u64, Error> {
+        self.check()?;
+        let mut sent = self.sent.lock();
+        sent.savepoints += 1;
+        let number = sent.savepoints;
+        self.post(&mut sent, &savepoint(number));
+        Ok(number)
+    }
+
+    /// Ends a savepoint and keeps what was done since.
+    pub(crate) fn release(&self, number: u64) {
+        self.post(&mut self.sent.lock(), &release(number));
+    }
+
+    /// Undoes everything since the savepoint, and ends it.
+    pub(crate) fn roll_back_to(&self, number: u64) {
+        self.post(&mut self.sent.lock(), &rollback_to(number));
+        self.failed.store(false, Ordering::Release);
+    }
+
+    /// Sends a statement without parameters, if the transaction is open; a failure shows in the next
+    /// [`run_all`](Self::run_all).
+    fn post(&self, sent: &mut Sent, text: &str) {
+        if sent.open {
+            let request = self.connection.post(text);
+            sent.posted.push(request);
+        }
     }
 
     /// Runs one statement: one round trip, together with everything that was posted.
     ///
     /// # Errors
-    /// What the server answered, to the posted statements first.
+    /// What the server answered, to the posted statements first; [`Error::TransactionAborted`] if the transaction has
+    /// ended.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<Answer, Error> {
-        let answer = self.connection.run(statement).await;
+        let answer = self.while_open(self.connection.run(statement)).await?;
+        self.note(answer.is_err());
         self.settle().await?;
         answer
     }
@@ -49,9 +103,12 @@ impl TransactionConnection {
     /// Runs one statement and hands its rows over as they arrive: one round trip, together with everything that was posted.
     ///
     /// # Errors
-    /// What the server answered, to the posted statements first, or what `take` did not accept.
+    /// What the server answered, to the posted statements first, or what `take` did not accept;
+    /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
-        let streamed = self.connection.stream(statement, take).await;
+        let streamed = self.while_open(self.connection.stream(statement, take)).await?;
+        // Rows that were not accepted are no failure of the server's: the transaction goes on.
+        self.note(streamed.as_ref().is_err_and(|error| std::error::Error::source(error).is_some()));
         self.settle().await?;
         streamed
     }
@@ -60,10 +117,33 @@ impl TransactionConnection {
     ///
     /// # Errors
     /// What the server answered to a posted statement; the statements have their own answers.
+    /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn run_all(&self, statements: &[Statement]) -> Result<Vec<Result<Answer, Error>>, Error> {
-        let answers = self.connection.run_all(statements).await;
+        let answers = self.while_open(self.connection.run_all(statements)).await?;
+        self.note(answers.iter().any(Result::is_err));
         self.settle().await?;
         Ok(answers)
+    }
+
+    /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer.
+    async fn while_open<T>(&self, request: impl Future<Output = T>) -> Result<T, Error> {
+        let mut request = pin!(request);
+        let mut is_sent = false;
+        poll_fn(|context| {
+            let guard = if is_sent { None } else { Some(self.sent.lock()) };
+            if guard.as_ref().is_some_and(|sent| !sent.open) {
+                return Poll::Ready(Err(Error::TransactionAborted));
+            }
+            is_sent = true;
+            request.as_mut().poll(context).map(Ok)
+        })
+        .await
+    }
+
+    fn note(&self, failed: bool) {
+        if failed {
+            self.failed.store(true, Ordering::Release);
+        }
     }
 
     /// Waits for what was posted.
@@ -71,55 +151,50 @@ impl TransactionConnection {
     /// # Errors
     /// What the server answered.
     async fn settle(&self) -> Result<(), Error> {
-        let posted = std::mem::take(&mut *self.posted.lock());
+        let posted = std::mem::take(&mut self.sent.lock().posted);
         let mut failure = None;
         for request in posted {
             if let Err(error) = request.answer().await {
                 failure.get_or_insert(error);
             }
         }
+        self.note(failure.is_some());
         failure.map_or(Ok(()), |error| Err(self.connection.error(error)))
     }
 
     /// Commits: one round trip.
     ///
     /// # Errors
-    /// [`Error::TransactionAborted`] if a statement of the transaction had failed; what the server answered to COMMIT
-    /// (deferred constraints are checked there). The transaction is rolled back then.
+    /// [`Error::TransactionAborted`] if a statement of the transaction had failed, or if it has ended; what the server
+    /// answered to COMMIT (deferred constraints are checked there). The transaction is rolled back then.
     pub(crate) async fn commit(&self) -> Result<(), Error> {
-        self.post(COMMIT);
+        self.check()?;
+        self.post(&mut self.sent.lock(), COMMIT);
         self.connection.count_trip();
-        match self.settle().await {
-            Ok(()) => {
-                self.open.store(false, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => {
-                // The SELECT in front of COMMIT has failed, or a deferred constraint: the first leaves the transaction open.
-                let _ = self.rollback().await;
-                Err(if error.sqlstate() == Some("25P02") { Error::TransactionAborted } else { error })
-            }
+        if let Err(error) = self.settle().await {
+            // Either the SELECT in front of COMMIT has failed, which leaves the transaction open, or a deferred constraint.
+            self.abandon();
+            let _ = self.ended().await;
+            return Err(error);
         }
+        self.sent.lock().open = false;
+        Ok(())
     }
 
-    /// Rolls back: one round trip.
+    /// Rolls back without waiting for the answer. Nothing is sent any more after that.
+    pub(crate) fn abandon(&self) {
+        let mut sent = self.sent.lock();
+        self.post(&mut sent, ROLLBACK);
+        sent.open = false;
+    }
+
+    /// Waits until the server has rolled back: one round trip.
     ///
     /// # Errors
     /// If the connection is lost.
-    pub(crate) async fn rollback(&self) -> Result<(), Error> {
-        self.post(ROLLBACK);
-        self.open.store(false, Ordering::Release);
+    pub(crate) async fn ended(&self) -> Result<(), Error> {
         self.connection.count_trip();
         self.settle().await
-    }
-}
-
-impl TransactionConnection {
-    /// Rolls back without waiting for the answer.
-    pub(crate) fn abandon(&self) {
-        if self.open.swap(false, Ordering::AcqRel) {
-            drop(self.connection.post(ROLLBACK));
-        }
     }
 }
 

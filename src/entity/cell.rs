@@ -61,15 +61,15 @@ impl<T: Entity> Cell<T> {
     /// What has to be kept before the fields change for the first time since the entity was clean, since the scope
     /// began, since the flush began.
     pub(super) fn before_write(self: &Arc<Self>, slot: &mut Slot<T>, graph: &dyn Graph) {
-        if graph.is_detached() {
-            return;
-        }
         let this: Arc<dyn AnyCell> = Arc::clone(self) as Arc<dyn AnyCell>;
         let lifecycle = self.lifecycle();
         let mut copy: Option<Arc<T>> = None;
         if graph.needs_snapshot(&this) {
             let value = Arc::clone(copy.get_or_insert_with(|| Arc::new(slot.value.clone())));
             graph.keep_snapshot(self.snapshot_with(value, slot.baseline.clone()));
+        }
+        if graph.is_detached() {
+            return;
         }
         if lifecycle == Lifecycle::Managed && slot.baseline.is_none() {
             slot.baseline = Some(Arc::clone(copy.get_or_insert_with(|| Arc::new(slot.value.clone()))));

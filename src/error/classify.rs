@@ -1,6 +1,6 @@
 //! SQLSTATE → [`Error`]: the server's answer in the terms of the entities.
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::Error;
 
@@ -76,7 +76,8 @@ impl Error {
             &SqlState::T_R_DEADLOCK_DETECTED => Self::Deadlock { source },
             &SqlState::LOCK_NOT_AVAILABLE => Self::LockNotAvailable { source },
             &SqlState::QUERY_CANCELED => Self::QueryCanceled { source },
-            code if code.code().starts_with("08") || code.code().starts_with("57P") => Self::Connection {
+            &SqlState::IN_FAILED_SQL_TRANSACTION => Self::TransactionAborted,
+            code if ends_connection(answer) => Self::Connection {
                 message: format!("the server ended the connection: {}", answer.message()),
                 sqlstate: Some(code.code().to_owned()),
                 source: Some(source),
@@ -84,4 +85,11 @@ impl Error {
             code => Self::Database { sqlstate: code.code().to_owned(), message: answer.message().to_owned(), source },
         }
     }
+}
+
+/// Whether the server has closed the connection behind this answer.
+fn ends_connection(answer: &DbError) -> bool {
+    let code = answer.code().code();
+    let fatal = matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    fatal || code.starts_with("08") || code.starts_with("57P")
 }

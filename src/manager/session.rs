@@ -64,6 +64,18 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    /// What `begin()` has begun and nobody has ended is rolled back, in memory, too: handles may outlive the manager.
+    fn drop(&mut self) {
+        if let Some(open) = self.open.get_mut().take()
+            && let Some(scope) = open.outermost()
+        {
+            drop(open);
+            self.roll_back_memory(scope);
+        }
+    }
+}
+
 /// A number that no other scope of the process has.
 pub(super) fn next_scope() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -7,7 +7,6 @@ use super::EntityManager;
 use super::session::{Session, next_scope};
 use crate::driver::TransactionConnection;
 use crate::error::Error;
-use crate::sql::transaction::{release, rollback_to, savepoint};
 
 tokio::task_local! {
     /// The scopes whose closures this task is inside of: what tells a nested call from a concurrent one.
@@ -21,9 +20,18 @@ pub(crate) struct OpenTransaction {
     levels: Vec<Level>,
 }
 
+impl OpenTransaction {
+    /// The scope of the transaction itself.
+    pub(super) fn outermost(&self) -> Option<u64> {
+        self.levels.first().map(|level| level.scope)
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Level {
     scope: u64,
+    /// The number of its savepoint; the transaction itself has none.
+    savepoint: Option<u64>,
     /// Begun by `begin()`, not by `transactional()`.
     by_hand: bool,
 }
@@ -165,7 +173,6 @@ impl EntityManager {
         let session = &self.session;
         let _serial = session.serial.lock().await;
         let scope = next_scope();
-        let level = Level { scope, by_hand };
         if let Some(open) = &mut *session.open.lock() {
             let inside = open.levels.last().is_none_or(|top| {
                 let in_closure = INSIDE.try_with(|inside| inside.contains(&top.scope)).unwrap_or(false);
@@ -174,14 +181,15 @@ impl EntityManager {
             if !inside {
                 return Err(Error::ConcurrentTransaction);
             }
-            open.connection.post(&savepoint(scope));
-            open.levels.push(level);
+            let savepoint = Some(open.connection.savepoint()?);
+            open.levels.push(Level { scope, savepoint, by_hand });
             session.tracker.open(scope);
             return Ok(OpenScope { session: Arc::clone(session), scope, ended: false });
         }
         // Nobody else can begin meanwhile: `serial` is held.
         let connection = Arc::new(TransactionConnection::begin(session.orm.pool.acquire().await?));
-        *session.open.lock() = Some(OpenTransaction { connection, levels: vec![level] });
+        let levels = vec![Level { scope, savepoint: None, by_hand }];
+        *session.open.lock() = Some(OpenTransaction { connection, levels });
         session.tracker.open(scope);
         Ok(OpenScope { session: Arc::clone(session), scope, ended: false })
     }
@@ -192,6 +200,7 @@ impl OpenScope {
     async fn commit(mut self) -> Result<(), Error> {
         let session = Arc::clone(&self.session);
         let _serial = session.serial.lock().await;
+        let Some((connection, savepoint)) = self.place() else { return Err(Error::TransactionAborted) };
         if session.tracker.top() != Some(self.scope) {
             let message =
                 "a transaction that was begun inside of this one has not been ended: commit() or rollback() it \
@@ -199,51 +208,71 @@ impl OpenScope {
                     .to_owned();
             return Err(Error::Validation { entity: None, message });
         }
+        connection.check()?;
         session.flush_unserialised(false).await?;
-        let outermost =
-            session.open.lock().as_ref().filter(|open| open.levels.len() == 1).map(|open| Arc::clone(&open.connection));
-        if let Some(connection) = outermost {
-            connection.commit().await?;
-            *session.open.lock() = None;
-        } else if let Some(open) = &mut *session.open.lock() {
-            open.connection.post(&release(self.scope));
-            open.levels.pop();
+        match savepoint {
+            None => {
+                connection.commit().await?;
+                *session.open.lock() = None;
+            }
+            Some(number) => {
+                connection.release(number);
+                if let Some(open) = &mut *session.open.lock() {
+                    open.levels.pop();
+                }
+            }
         }
         session.tracker.commit();
         self.ended = true;
         Ok(())
     }
 
+    /// The connection, and the number of the scope's savepoint; `None` if an outer scope has been rolled back meanwhile.
+    fn place(&self) -> Option<(Arc<TransactionConnection>, Option<u64>)> {
+        let slot = self.session.open.lock();
+        let open = slot.as_ref()?;
+        let level = open.levels.iter().find(|level| level.scope == self.scope)?;
+        Some((Arc::clone(&open.connection), level.savepoint))
+    }
+
     /// Undoes the scope. A lost connection has rolled back by itself.
     async fn roll_back(mut self) {
         if let Some(connection) = self.undo() {
-            let _ = connection.rollback().await;
+            let _ = connection.ended().await;
         }
     }
 
-    /// Restores the memory and takes back the savepoint; answers with the connection if the whole transaction is to be
-    /// rolled back.
+    /// Sends the `ROLLBACK`, to the savepoint or of the whole, and restores the memory; answers with the connection if it
+    /// was the whole.
     fn undo(&mut self) -> Option<Arc<TransactionConnection>> {
         self.ended = true;
+        let connection = self.leave();
         self.session.roll_back_memory(self.scope);
+        connection
+    }
+
+    fn leave(&self) -> Option<Arc<TransactionConnection>> {
         let mut slot = self.session.open.lock();
         let open = slot.as_mut()?;
         let position = open.levels.iter().position(|level| level.scope == self.scope)?;
-        if position == 0 {
-            return slot.take().map(|open| open.connection);
+        match open.levels[position].savepoint {
+            None => {
+                open.connection.abandon();
+                slot.take().map(|open| open.connection)
+            }
+            Some(number) => {
+                open.levels.truncate(position);
+                open.connection.roll_back_to(number);
+                None
+            }
         }
-        open.levels.truncate(position);
-        open.connection.post(&rollback_to(self.scope));
-        None
     }
 }
 
 impl Drop for OpenScope {
     fn drop(&mut self) {
-        if !self.ended
-            && let Some(connection) = self.undo()
-        {
-            connection.abandon();
+        if !self.ended {
+            self.undo();
         }
     }
 }

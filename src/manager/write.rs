@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EntityManager;
-use super::session::{Session, next_scope};
+use super::session::Session;
 use crate::driver::TransactionConnection;
 use crate::error::Error;
 use crate::metadata::{AnyCell, Lifecycle};
-use crate::sql::transaction::{release, rollback_to, savepoint};
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, Plan, Tracker, bind, collect, plan, publish};
 
 /// What a flush has written.
@@ -189,9 +188,8 @@ impl FlushTransaction {
             if !with_savepoint {
                 return Ok(Self { connection, extent: Extent::Scope, done });
             }
-            let number = next_scope();
-            connection.post(&savepoint(number));
-            return Ok(Self { connection, extent: Extent::Savepoint(number), done });
+            let extent = Extent::Savepoint(connection.savepoint()?);
+            return Ok(Self { connection, extent, done });
         }
         let connection = Arc::new(TransactionConnection::begin(session.orm.pool.acquire().await?));
         Ok(Self { connection, extent: Extent::Transaction, done })
@@ -199,8 +197,11 @@ impl FlushTransaction {
 
     async fn commit(&self, summary: &mut FlushSummary) -> Result<(), Error> {
         match self.extent {
-            Extent::Scope => {}
-            Extent::Savepoint(number) => self.connection.post(&release(number)),
+            Extent::Scope => self.connection.check()?,
+            Extent::Savepoint(number) => {
+                self.connection.check()?;
+                self.connection.release(number);
+            }
             Extent::Transaction => {
                 summary.round_trips += 1;
                 self.connection.commit().await?;
@@ -218,7 +219,7 @@ impl Drop for FlushTransaction {
         }
         match self.extent {
             Extent::Scope => {}
-            Extent::Savepoint(number) => self.connection.post(&rollback_to(number)),
+            Extent::Savepoint(number) => self.connection.roll_back_to(number),
             Extent::Transaction => self.connection.abandon(),
         }
     }

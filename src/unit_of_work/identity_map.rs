@@ -34,10 +34,10 @@ impl IdentityMap {
         self.types.get(entity)?.get(key).cloned()
     }
 
-    /// Puts an entity under its key.
-    pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) {
+    /// Puts an entity under its key; answers with the one that was there.
+    pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
         self.new.remove(&address(&cell));
-        self.of(entity).insert(key, cell);
+        self.of(entity).insert(key, cell)
     }
 
     /// Takes in an entity without a key.

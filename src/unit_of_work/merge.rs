@@ -19,11 +19,15 @@ pub(crate) fn merge(
     overwrite: bool,
 ) -> Result<(), Error> {
     let mut differs = false;
-    cell.read(&mut |view| differs = overwrite || changed(entity, view.baseline.unwrap_or(view.value), fresh))?;
+    let mut drops_changes = false;
+    cell.read(&mut |view| {
+        differs = overwrite || changed(entity, view.baseline.unwrap_or(view.value), fresh);
+        drops_changes = overwrite && view.baseline.is_some();
+    })?;
     if !differs {
         return Ok(());
     }
-    if graph.tracker.has_written() {
+    if drops_changes || graph.tracker.has_written() {
         graph.tracker.keep_all(cell)?;
     }
     if overwrite {

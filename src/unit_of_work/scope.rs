@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
-use crate::metadata::{AnyCell, Lifecycle, Snapshot, address};
+use crate::metadata::{AnyCell, Lifecycle, ReferenceTarget, Snapshot, address};
+use crate::types::Key;
 
 /// Pending work and open scopes.
 #[derive(Default)]
@@ -37,6 +38,8 @@ struct Scope {
     /// Entities that were read after the scope had written: they may show rows that never were.
     loaded: Vec<Arc<dyn AnyCell>>,
     has_written: bool,
+    /// Entities whose UUID key was made, and the property that it is in.
+    made_keys: Vec<(Arc<dyn AnyCell>, usize)>,
     /// The graph that `clear()` took out.
     cleared: Option<Arc<UnitOfWork>>,
 }
@@ -158,6 +161,13 @@ impl Tracker {
         scope.kept.insert(address(cell), Kept { snapshot: state_of(cell), created: true });
     }
 
+    /// Notes that an entity has got a key that was made here.
+    pub(crate) fn made_key(&self, cell: &Arc<dyn AnyCell>, property: usize) {
+        if let Some(scope) = self.state.lock().scopes.last_mut() {
+            scope.made_keys.push((Arc::clone(cell), property));
+        }
+    }
+
     /// Whether some open scope has written, so that what is read now may show rows that never will have been.
     pub(crate) fn has_written(&self) -> bool {
         !self.is_flat() && self.state.lock().scopes.iter().any(|scope| scope.has_written)
@@ -200,6 +210,7 @@ impl Tracker {
             kept: FxHashMap::default(),
             loaded: Vec::new(),
             has_written: false,
+            made_keys: Vec::new(),
             cleared: None,
         });
         self.depth.store(state.scopes.len(), Ordering::Release);
@@ -225,6 +236,7 @@ impl Tracker {
                 keep(&mut below.kept, kept);
             }
             below.loaded.extend(scope.loaded);
+            below.made_keys.extend(scope.made_keys);
             below.has_written |= scope.has_written;
             if below.cleared.is_none() {
                 below.cleared = scope.cleared;
@@ -237,32 +249,92 @@ impl Tracker {
     pub(crate) fn roll_back(&self, id: u64, graph: &Arc<UnitOfWork>) -> Option<Arc<UnitOfWork>> {
         let mut restored: Option<Arc<UnitOfWork>> = None;
         while self.is_open(id) {
-            let Some(scope) = self.state.lock().scopes.pop() else { break };
-            if let Some(cleared) = scope.cleared {
+            let Some(mut scope) = self.state.lock().scopes.pop() else { break };
+            if let Some(cleared) = scope.cleared.take() {
                 cleared.set_detached(false);
                 restored = Some(cleared);
             }
-            let graph = restored.as_ref().unwrap_or(graph);
-            for cell in &scope.loaded {
-                graph.forget(cell);
-                cell.set_lifecycle(Lifecycle::Detached);
-            }
-            for kept in scope.kept.into_values() {
-                let cell = &kept.snapshot.cell;
-                graph.forget(cell);
-                // A guard of this thread that is still alive keeps the entity from being restored; its key and state are.
-                if cell.restore(&kept.snapshot).is_err() {
-                    cell.set_key(kept.snapshot.key.clone());
-                    cell.set_lifecycle(kept.snapshot.lifecycle);
-                }
-                graph.remember(cell);
-            }
+            let pending_at_start = std::mem::take(&mut scope.pending_at_start);
+            let created = undo(scope, restored.as_ref().unwrap_or(graph));
             let mut state = self.state.lock();
-            state.set_pending(scope.pending_at_start);
+            state.set_pending(pending_at_start);
+            if let Some(below) = state.scopes.last_mut() {
+                // They did not exist when the scope below began, either.
+                for cell in created {
+                    below.kept.entry(address(&cell)).or_insert(Kept { snapshot: state_of(&cell), created: true });
+                }
+            }
             self.depth.store(state.scopes.len(), Ordering::Release);
         }
         restored
     }
+}
+
+/// Restores what a scope has changed; answers with the entities that were created in it. `graph` is the graph that the
+/// manager had when the scope began; entities of others are restored, but have no place in its identity map.
+fn undo(scope: Scope, graph: &Arc<UnitOfWork>) -> Vec<Arc<dyn AnyCell>> {
+    let mut keys_taken_back = FxHashMap::default();
+    for kept in scope.kept.values() {
+        let cell = &kept.snapshot.cell;
+        if let (None, Some(key), Some(entity)) = (&kept.snapshot.key, cell.key(), graph.metadata.find(cell.meta())) {
+            keys_taken_back.insert((entity.index, key), Arc::clone(cell));
+        }
+    }
+    let mut created = Vec::new();
+    for kept in scope.kept.into_values() {
+        let cell = &kept.snapshot.cell;
+        let has_place = graph.owns(&**cell);
+        if has_place {
+            graph.forget(cell);
+        }
+        // A guard of this thread that is still alive keeps the fields from being restored; key and state are.
+        if cell.restore(&kept.snapshot).is_err() {
+            cell.set_key(kept.snapshot.key.clone());
+            cell.set_lifecycle(kept.snapshot.lifecycle);
+        }
+        if has_place {
+            graph.remember(cell);
+        }
+        if kept.created {
+            created.push(Arc::clone(cell));
+        }
+    }
+    for (cell, property) in &scope.made_keys {
+        if cell.lifecycle() == Lifecycle::New {
+            // Sixteen bytes are a UUID: this cannot fail.
+            let _ = cell.write(&mut |value, _| {
+                let _ = value.property_mut(*property).decode(Some(uuid::Uuid::nil().as_bytes()));
+            });
+        }
+    }
+    for cell in &created {
+        refer_to_new(cell, graph, &keys_taken_back);
+    }
+    for cell in &scope.loaded {
+        graph.forget(cell);
+        cell.set_lifecycle(Lifecycle::Detached);
+    }
+    created
+}
+
+/// An entity that was created in the scope may refer, by key, to one whose key is taken back: it refers to the new entity
+/// again, or a later flush would write a key that no row has.
+fn refer_to_new(cell: &Arc<dyn AnyCell>, graph: &UnitOfWork, taken_back: &FxHashMap<(usize, Key), Arc<dyn AnyCell>>) {
+    let Some(entity) = graph.metadata.find(cell.meta()) else { return };
+    if taken_back.is_empty() {
+        return;
+    }
+    // One that is borrowed by this thread keeps what it has.
+    let _ = cell.write(&mut |value, _| {
+        for (property, relation) in entity.relations() {
+            if let Some(reference) = value.property_mut(property).as_reference_mut()
+                && let ReferenceTarget::Key(key) = reference.target()
+                && let Some(target) = taken_back.get(&(relation.target, key))
+            {
+                reference.set_cell(target);
+            }
+        }
+    });
 }
 
 /// Adds an entry; of one that is there already only missing fields are filled in: they have not changed since.

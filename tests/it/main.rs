@@ -15,8 +15,15 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod cancellation;
+mod connecting;
 mod ephemeral_database;
+mod errors;
 mod library;
+mod rollback_memory;
+mod savepoints;
 mod schema;
+mod send_futures;
 mod smoke;
 mod support;
+mod transactions;

@@ -49,6 +49,16 @@ impl Fixture {
         statements
     }
 
+    /// All statements since the last look: transactions and savepoints as they are, others by their verb.
+    pub fn flow(&self) -> Vec<String> {
+        let control = ["BEGIN", "SELECT; COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+        let short = |text: String| match text.split_whitespace().next() {
+            Some(verb) if !control.iter().any(|word| text.starts_with(word)) => verb.to_owned(),
+            _ => text,
+        };
+        self.log.take().into_iter().map(short).collect()
+    }
+
     /// The rows of a plain SQL query, each as its columns joined by `|`, NULL as `~`.
     pub async fn rows(&self, sql: &str) -> Vec<String> {
         let rows = self.database.query(sql).await.unwrap();
@@ -62,5 +72,16 @@ impl Fixture {
         let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
                    AND state LIKE 'idle in transaction%'";
         self.rows(sql).await.len()
+    }
+
+    /// Waits until no connection has a transaction open: a ROLLBACK is sent, and not waited for, when a future is dropped.
+    pub async fn no_open_transaction(&self) {
+        for _ in 0..200 {
+            if self.open_transactions().await == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("a transaction is still open after two seconds");
     }
 }
