@@ -15,7 +15,10 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod borrowing;
 mod ephemeral_database;
+mod identity;
 mod library;
+mod merging;
 mod smoke;
 mod support;
