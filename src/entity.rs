@@ -20,6 +20,7 @@ mod managed;
 mod reference;
 mod state;
 
+pub(crate) use borrow::holds_no_guard;
 pub(crate) use cell::Cell;
 pub use collection::Collection;
 pub use field_path::{FieldPath, FieldSet};
