@@ -21,6 +21,7 @@ mod managed;
 mod reference;
 mod state;
 
+pub(crate) use borrow::holds_no_guard;
 pub(crate) use cell::Cell;
 use cell_link::CellLink;
 pub use collection::Collection;

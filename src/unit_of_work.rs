@@ -16,6 +16,7 @@ mod bind;
 mod change_set;
 mod commit_order;
 mod identity_map;
+mod inverse_sides;
 mod merge;
 mod outcome;
 mod plan;
@@ -29,7 +30,7 @@ pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::merge;
 pub(crate) use outcome::Outcome;
 pub(crate) use plan::{Plan, plan};
-pub(crate) use publish::publish;
+pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
 
 /// The graph of one entity manager.
@@ -63,6 +64,11 @@ impl UnitOfWork {
         cell.graph().is(&(Arc::clone(self) as Arc<dyn Graph>))
     }
 
+    /// Whether the entity belongs to this graph and was not taken out of it.
+    pub(crate) fn contains(self: &Arc<Self>, cell: &Arc<dyn AnyCell>) -> bool {
+        self.owns(&**cell) && cell.lifecycle() != Lifecycle::Detached
+    }
+
     /// Takes the graph out of, or back into, its manager.
     pub(crate) fn set_detached(&self, detached: bool) {
         self.detached.store(detached, Ordering::Release);
@@ -94,6 +100,7 @@ impl UnitOfWork {
             Lifecycle::New | Lifecycle::Removed => {
                 self.tracker.keep_state(cell);
                 cell.set_lifecycle(Lifecycle::Scheduled);
+                self.remember(cell);
                 if let Some(entity) = self.metadata.find(cell.meta()) {
                     self.make_uuid(cell, entity.uuid_key);
                 }
@@ -189,8 +196,8 @@ impl Graph for UnitOfWork {
         self.detached.load(Ordering::Acquire)
     }
 
-    fn is_flushing(&self) -> bool {
-        self.tracker.is_flushing()
+    fn running_flush(&self) -> Option<u64> {
+        self.tracker.running_flush()
     }
 
     fn needs_snapshot(&self, cell: &Arc<dyn AnyCell>) -> bool {

@@ -14,6 +14,11 @@ pub(super) fn is_free(address: usize, for_writing: bool) -> bool {
     HELD.with_borrow(|held| held.iter().all(|&(other, writing)| other != address || !(writing || for_writing)))
 }
 
+/// Whether this thread holds no guard at all.
+pub(crate) fn holds_no_guard() -> bool {
+    HELD.with_borrow(Vec::is_empty)
+}
+
 /// Notes a guard.
 pub(super) fn hold(address: usize, for_writing: bool) {
     HELD.with_borrow_mut(|held| held.push((address, for_writing)));

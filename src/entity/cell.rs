@@ -16,8 +16,20 @@ pub(super) struct Slot<T> {
     pub(super) value: T,
     /// The fields as they were when the entity was clean: made by the first write (rule B1).
     pub(super) baseline: Option<Arc<T>>,
-    /// The fields as they were when the running flush began: made by the first write during a flush.
-    in_flight: Option<Arc<T>>,
+    in_flight: Option<InFlight<T>>,
+}
+
+/// The fields as they were when a flush began: made by the first write during the flush. Of no use to any other flush.
+struct InFlight<T> {
+    flush: u64,
+    value: Arc<T>,
+}
+
+impl<T> Slot<T> {
+    /// The copy that a write during this flush has made.
+    fn sent(&self, flush: u64) -> Option<&Arc<T>> {
+        self.in_flight.as_ref().filter(|sent| sent.flush == flush).map(|sent| &sent.value)
+    }
 }
 
 /// One entity.
@@ -71,12 +83,15 @@ impl<T: Entity> Cell<T> {
         if graph.is_detached() {
             return;
         }
-        if lifecycle == Lifecycle::Managed && slot.baseline.is_none() {
+        if matches!(lifecycle, Lifecycle::Managed | Lifecycle::Removing) && slot.baseline.is_none() {
             slot.baseline = Some(Arc::clone(copy.get_or_insert_with(|| Arc::new(slot.value.clone()))));
             graph.touch(&this);
         }
-        if graph.is_flushing() && slot.in_flight.is_none() {
-            slot.in_flight = Some(copy.unwrap_or_else(|| Arc::new(slot.value.clone())));
+        if let Some(flush) = graph.running_flush()
+            && slot.sent(flush).is_none()
+        {
+            let value = copy.unwrap_or_else(|| Arc::new(slot.value.clone()));
+            slot.in_flight = Some(InFlight { flush, value });
         }
     }
 
@@ -93,6 +108,10 @@ impl<T: Entity> Cell<T> {
     fn borrowed() -> Error {
         Error::EntityBorrowed { entity: T::meta().name }
     }
+}
+
+fn view<'a, T: Entity>(value: &'a T, slot: &'a Slot<T>) -> EntityView<'a> {
+    EntityView { value, baseline: slot.baseline.as_deref().map(|baseline| baseline as &dyn EntityObject) }
 }
 
 impl<T: Entity> AnyCell for Cell<T> {
@@ -138,8 +157,16 @@ impl<T: Entity> AnyCell for Cell<T> {
             return Err(Self::borrowed());
         }
         let slot = self.slot.read();
-        let value: &T = slot.in_flight.as_deref().unwrap_or(&slot.value);
-        look(EntityView { value, baseline: slot.baseline.as_deref().map(|baseline| baseline as &dyn EntityObject) });
+        look(view(&slot.value, &slot));
+        Ok(())
+    }
+
+    fn read_sent(&self, flush: u64, look: &mut dyn FnMut(EntityView<'_>)) -> Result<(), Error> {
+        if self.is_borrowed(false) {
+            return Err(Self::borrowed());
+        }
+        let slot = self.slot.read();
+        look(view(slot.sent(flush).map_or(&slot.value, |sent| &**sent), &slot));
         Ok(())
     }
 
@@ -154,25 +181,37 @@ impl<T: Entity> AnyCell for Cell<T> {
         Ok(())
     }
 
-    fn publish(&self, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error> {
+    fn publish(&self, flush: u64, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error> {
         if self.is_borrowed(true) {
             return Err(Self::borrowed());
         }
         let mut slot = self.slot.write();
-        publish(&mut slot.value);
-        slot.baseline = slot.in_flight.take();
-        if let Some(baseline) = slot.baseline.as_mut() {
-            let baseline: &mut T = Arc::make_mut(baseline);
-            publish(baseline);
+        let Some(sent) = slot.in_flight.take().filter(|sent| sent.flush == flush) else {
+            publish(&mut slot.value);
+            slot.baseline = None;
+            return Ok(false);
+        };
+        let mut published = T::clone(&sent.value);
+        publish(&mut published);
+        for index in 0..T::meta().properties.len() {
+            let unwritten = slot.value.property_at(index).same(sent.value.property_at(index), None);
+            // Collections are settled apart: they know what was done to them since.
+            if unwritten && published.property_at(index).as_collection().is_none() {
+                slot.value.property_at_mut(index).assign(published.property_at(index));
+            }
         }
-        Ok(slot.baseline.is_some())
+        slot.baseline = Some(Arc::new(published));
+        Ok(true)
     }
 
-    fn end_flush(&self) {
-        // A guard of this thread means that the copy is still needed by nobody: the flush is over.
-        if !self.is_borrowed(true) {
-            self.slot.write().in_flight = None;
+    fn overwrite(&self, change: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<(), Error> {
+        if self.is_borrowed(true) {
+            return Err(Self::borrowed());
         }
+        let mut slot = self.slot.write();
+        change(&mut slot.value);
+        slot.baseline = None;
+        Ok(())
     }
 
     fn snapshot(self: Arc<Self>) -> Result<Snapshot, Error> {

@@ -110,9 +110,11 @@ impl<T: Entity> Collection<T> {
     /// Removes an entity. Does nothing if it is known not to be an item.
     pub fn remove(&mut self, item: &Managed<T>) {
         let cell = &item.cell;
-        let was_added = position(&self.added, cell).map(|index| self.added.remove(index)).is_some();
+        if let Some(index) = position(&self.added, cell) {
+            self.added.remove(index);
+        }
         let known = self.loaded.as_ref().map(|loaded| holds(loaded, cell));
-        let may_be_there = known.unwrap_or(!was_added && !self.cleared);
+        let may_be_there = known.unwrap_or(!self.cleared);
         if may_be_there && !holds(&self.removed, cell) {
             self.removed.push(CellLink::new(cell));
         }
@@ -222,9 +224,19 @@ fn upgrade<T: Entity>(items: &[CellLink<T>]) -> Vec<Arc<dyn AnyCell>> {
     items.iter().filter_map(CellLink::upgrade).map(|cell| cell as Arc<dyn AnyCell>).collect()
 }
 
+/// The items that these cells are.
+fn downgrade<T: Entity>(cells: &[Arc<dyn AnyCell>]) -> Vec<CellLink<T>> {
+    let cells = cells.iter().filter_map(|cell| Cell::<T>::downcast(Arc::clone(cell)));
+    cells.map(|cell| CellLink::new(&cell)).collect()
+}
+
+fn has<T: Entity>(items: &[CellLink<T>], item: &CellLink<T>) -> bool {
+    items.iter().any(|other| other.ptr_eq(item))
+}
+
 impl<T: Entity> AnyCollection for Collection<T> {
-    fn is_loaded(&self) -> bool {
-        Self::is_loaded(self)
+    fn is_filled(&self) -> bool {
+        self.loaded.is_some()
     }
 
     fn is_changed(&self) -> bool {
@@ -243,25 +255,40 @@ impl<T: Entity> AnyCollection for Collection<T> {
     }
 
     fn fill(&mut self, cells: &[Arc<dyn AnyCell>]) {
-        let items: Vec<CellLink<T>> = cells
-            .iter()
-            .filter_map(|cell| Cell::<T>::downcast(Arc::clone(cell)))
-            .map(|cell| CellLink::new(&cell))
-            .collect();
-        self.added.retain(|added| !items.iter().any(|item| item.ptr_eq(added)));
+        let items: Vec<CellLink<T>> = downgrade(cells);
+        if self.cleared {
+            // Now it is known what was to be removed.
+            self.removed = items.iter().filter(|item| !has(&self.added, item)).cloned().collect();
+            self.cleared = false;
+        }
+        self.added.retain(|added| !has(&items, added));
         self.loaded = Some(Arc::new(items));
     }
 
-    fn settle(&mut self) {
-        if self.cleared {
-            self.loaded = Some(Arc::new(self.added.clone()));
-        } else if let Some(loaded) = &self.loaded {
-            let (added, removed) = (&self.added, &self.removed);
-            if !added.is_empty() || !removed.is_empty() {
-                let kept = loaded.iter().filter(|item| !removed.iter().any(|gone| gone.ptr_eq(item)));
-                self.loaded = Some(Arc::new(kept.chain(added).cloned().collect()));
-            }
+    fn settle(&mut self, sent: &CollectionChanges) {
+        let (added, removed): (Vec<CellLink<T>>, Vec<CellLink<T>>) = (downgrade(&sent.added), downgrade(&sent.removed));
+        let wanted = |item: &CellLink<T>| {
+            let loaded = self.loaded.as_ref().is_some_and(|loaded| has(loaded, item));
+            has(&self.added, item) || (loaded && !has(&self.removed, item))
+        };
+        // What the user has taken back since is the next change.
+        let removed_since: Vec<CellLink<T>> = added.iter().filter(|item| !wanted(item)).cloned().collect();
+        let added_since: Vec<CellLink<T>> = removed.iter().filter(|item| wanted(item)).cloned().collect();
+        self.added.retain(|item| !has(&added, item));
+        self.added.extend(added_since);
+        self.removed.retain(|item| !has(&removed, item));
+        self.removed.extend(removed_since);
+        let known = if sent.cleared { Some(&[][..]) } else { self.loaded.as_deref().map(Vec::as_slice) };
+        if let Some(known) = known {
+            let kept = known.iter().filter(|item| !has(&removed, item) && !has(&added, item));
+            self.loaded = Some(Arc::new(kept.chain(&added).cloned().collect()));
         }
+        if sent.cleared {
+            self.cleared = false;
+        }
+    }
+
+    fn discard(&mut self) {
         self.added.clear();
         self.removed.clear();
         self.cleared = false;
@@ -269,6 +296,11 @@ impl<T: Entity> AnyCollection for Collection<T> {
 
     fn absorb(&mut self, cell: &Arc<dyn AnyCell>, present: bool) {
         let Some(cell) = Cell::<T>::downcast(Arc::clone(cell)) else { return };
+        // What was pending has happened.
+        let settled = if present { &mut self.added } else { &mut self.removed };
+        if let Some(index) = position(settled, &cell) {
+            settled.remove(index);
+        }
         let Some(loaded) = &mut self.loaded else { return };
         match position(loaded, &cell) {
             None if present => Arc::make_mut(loaded).push(CellLink::new(&cell)),

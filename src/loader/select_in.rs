@@ -111,7 +111,7 @@ impl Step<'_, '_> {
         for cell in self.cells {
             let mut loaded = true;
             cell.read(&mut |view| {
-                loaded = view.value.property(property).as_collection().is_none_or(|collection| collection.is_loaded());
+                loaded = view.value.property(property).as_collection().is_none_or(|collection| collection.is_filled());
             })?;
             if let (false, Some(key)) = (loaded, cell.key()) {
                 self.owners.insert(key, Arc::clone(cell));

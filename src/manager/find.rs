@@ -297,8 +297,10 @@ impl EntityManager {
         let graph = self.graph();
         let meta = cell.meta();
         let detached = Error::Detached { entity: meta.name };
-        let (true, Some(key)) = (graph.owns(&*cell), cell.key()) else { return Err(detached) };
+        let (true, Some(key)) = (graph.contains(&cell), cell.key()) else { return Err(detached) };
         let entity = graph.metadata.of(meta)?;
+        // A flush of the same entity that runs now would send what is overwritten here.
+        let _serial = self.session.serial.lock().await;
         let statement = self.select_by_key(&key, meta)?;
         let answer = self.executor().await?.run(&statement).await?;
         if answer.rows.is_empty() {
@@ -315,7 +317,7 @@ impl EntityManager {
     ) -> Result<(), Error> {
         let graph = self.graph();
         let tree = PopulateNode::tree(meta, requests)?;
-        if let Some(foreign) = cells.iter().find(|cell| !graph.owns(&***cell)) {
+        if let Some(foreign) = cells.iter().find(|cell| !graph.contains(cell)) {
             return Err(Error::Detached { entity: foreign.meta().name });
         }
         if cells.is_empty() || tree.is_empty() {

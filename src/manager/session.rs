@@ -76,8 +76,8 @@ impl Drop for Session {
     }
 }
 
-/// A number that no other scope of the process has.
-pub(super) fn next_scope() -> u64 {
+/// A number that no other scope or flush of the process has.
+pub(super) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::EntityManager;
-use super::session::{Session, next_scope};
+use super::session::{Session, next_number};
 use crate::driver::TransactionConnection;
 use crate::error::Error;
 
@@ -172,7 +172,7 @@ impl EntityManager {
     async fn open_scope(&self, by_hand: bool) -> Result<OpenScope, Error> {
         let session = &self.session;
         let _serial = session.serial.lock().await;
-        let scope = next_scope();
+        let scope = next_number();
         if let Some(open) = &mut *session.open.lock() {
             let inside = open.levels.last().is_none_or(|top| {
                 let in_closure = INSIDE.try_with(|inside| inside.contains(&top.scope)).unwrap_or(false);

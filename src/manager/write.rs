@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EntityManager;
-use super::session::Session;
+use super::session::{Session, next_number};
 use crate::driver::TransactionConnection;
 use crate::error::Error;
-use crate::metadata::{AnyCell, Lifecycle};
-use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, Plan, Tracker, bind, collect, plan, publish};
+use crate::metadata::Lifecycle;
+use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, Plan, Tracker, bind, check_guards, collect, plan, publish};
 
 /// What a flush has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl Session {
     /// A flush by somebody who holds `serial`. Without a savepoint of its own, if its failure fails the scope anyway.
     pub(super) async fn flush_unserialised(&self, with_savepoint: bool) -> Result<FlushSummary, Error> {
         let graph = self.graph();
-        let mut flushing = Flushing::begin(&self.tracker);
-        let changes = match collect(&graph) {
+        let flushing = Flushing::begin(&self.tracker);
+        let changes = match collect(&graph, flushing.number) {
             Ok(changes) => changes,
             Err(error) => {
                 if matches!(error, Error::Detached { .. }) {
@@ -68,7 +68,7 @@ impl Session {
                 return Err(error);
             }
         };
-        flushing.cells = changes.cells().map(Arc::clone).collect();
+        check_guards(&graph, &changes)?;
         if changes.is_empty() {
             publish(&graph, changes, &Outcome::default())?;
             return Ok(FlushSummary::default());
@@ -77,7 +77,7 @@ impl Session {
         let transaction = FlushTransaction::begin(self, with_savepoint).await?;
         let mut summary = summarise(&changes);
         let outcome = self.execute(&transaction, &changes, &plan, &mut summary).await?;
-        check_guards(&changes)?;
+        check_guards(&graph, &changes)?;
         transaction.commit(&mut summary).await?;
         self.tracker.wrote();
         publish(&graph, changes, &outcome)?;
@@ -133,33 +133,23 @@ fn summarise(changes: &ChangeSet) -> FlushSummary {
     }
 }
 
-/// Entities that this thread has borrowed since the flush began could not be published: better to fail before COMMIT.
-fn check_guards(changes: &ChangeSet) -> Result<(), Error> {
-    match changes.cells().find(|cell| cell.is_borrowed(true)) {
-        Some(cell) => Err(Error::EntityBorrowed { entity: cell.meta().name }),
-        None => Ok(()),
-    }
-}
-
 /// Marks that a flush is under way, so that entities that are written to meanwhile keep what was sent.
 struct Flushing {
     tracker: Arc<Tracker>,
-    cells: Vec<Arc<dyn AnyCell>>,
+    number: u64,
 }
 
 impl Flushing {
     fn begin(tracker: &Arc<Tracker>) -> Self {
-        tracker.set_flushing(true);
-        Self { tracker: Arc::clone(tracker), cells: Vec::new() }
+        let number = next_number();
+        tracker.begin_flush(number);
+        Self { tracker: Arc::clone(tracker), number }
     }
 }
 
 impl Drop for Flushing {
     fn drop(&mut self) {
-        self.tracker.set_flushing(false);
-        for cell in &self.cells {
-            cell.end_flush();
-        }
+        self.tracker.end_flush();
     }
 }
 

@@ -64,7 +64,7 @@ impl fmt::Debug for Snapshot {
 /// The fields of an entity, for as long as its lock is held.
 #[derive(Clone, Copy)]
 pub struct EntityView<'a> {
-    /// The fields as they are now (during a flush: as they were when it began).
+    /// The fields.
     pub value: &'a dyn EntityObject,
     /// The fields as the database has them, if the entity was written to since.
     pub baseline: Option<&'a dyn EntityObject>,
@@ -105,6 +105,12 @@ pub trait AnyCell: Any + Send + Sync {
     /// [`Error::EntityBorrowed`] if this thread holds a write guard of the entity.
     fn read(&self, look: &mut dyn FnMut(EntityView<'_>)) -> Result<(), Error>;
 
+    /// Looks at the fields as they were when the flush with this number began.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a write guard of the entity.
+    fn read_sent(&self, flush: u64, look: &mut dyn FnMut(EntityView<'_>)) -> Result<(), Error>;
+
     /// Changes the fields without marking the entity as dirty: for what comes from the database. The second argument
     /// is the baseline, if the entity is dirty.
     ///
@@ -112,15 +118,18 @@ pub trait AnyCell: Any + Send + Sync {
     /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
     fn write(&self, change: &mut dyn FnMut(&mut dyn EntityObject, Option<&mut dyn EntityObject>)) -> Result<(), Error>;
 
-    /// Ends a flush that wrote this entity: what was sent (with `publish` applied to it) becomes what the database has.
-    /// What was written by other threads in the meantime stays dirty; then the answer is `true`.
+    /// Ends the flush with this number, which wrote this entity: what was sent (with `publish` applied to it) becomes what
+    /// the database has. What was written by the user in the meantime stays, and stays dirty; then the answer is `true`.
     ///
     /// # Errors
     /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
-    fn publish(&self, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error>;
+    fn publish(&self, flush: u64, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error>;
 
-    /// Forgets the copy that a write during a flush has made.
-    fn end_flush(&self);
+    /// Changes the fields to what the database has, and drops what the user has changed.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+    fn overwrite(&self, change: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<(), Error>;
 
     /// A copy of the entity's state.
     ///
@@ -161,8 +170,8 @@ pub trait Graph: Send + Sync {
     /// Whether the graph was cleared out of its manager: its entities are no longer tracked.
     fn is_detached(&self) -> bool;
 
-    /// Whether a flush is under way, so that what was sent must be told apart from what is written now.
-    fn is_flushing(&self) -> bool;
+    /// The number of the flush that is under way: what it sends must be told apart from what is written meanwhile.
+    fn running_flush(&self) -> Option<u64>;
 
     /// Whether the innermost scope still needs a snapshot of this entity before the user changes it.
     fn needs_snapshot(&self, cell: &Arc<dyn AnyCell>) -> bool;
@@ -250,8 +259,9 @@ impl CollectionChanges {
 
 /// A [`Collection`](crate::Collection) without its type.
 pub trait AnyCollection {
-    /// Whether the items are known.
-    fn is_loaded(&self) -> bool;
+    /// Whether it is known what the database has. (What is in a collection can be known without that: everything was
+    /// removed.)
+    fn is_filled(&self) -> bool;
 
     /// Whether [`changes`](Self::changes) would be empty; cheaper.
     fn is_changed(&self) -> bool;
@@ -265,8 +275,11 @@ pub trait AnyCollection {
     /// Fills the collection with what the database has; pending additions and removals stay.
     fn fill(&mut self, cells: &[Arc<dyn AnyCell>]);
 
-    /// Ends a flush: pending changes are now what the database has.
-    fn settle(&mut self);
+    /// Ends a flush: what was sent is now what the database has. What was done since stays pending.
+    fn settle(&mut self, sent: &CollectionChanges);
+
+    /// Drops the pending changes.
+    fn discard(&mut self);
 
     /// Takes an item in or out that the database has got or lost, if the collection is loaded.
     fn absorb(&mut self, cell: &Arc<dyn AnyCell>, present: bool);

@@ -106,7 +106,7 @@ impl Binder<'_> {
         for (index, position) in rows.iter().enumerate() {
             let row = &self.changes.rows[*position];
             let mut pushed = Ok(());
-            row.cell.read(&mut |view| pushed = push(&mut arrays, row, &view))?;
+            row.cell.read_sent(self.changes.flush, &mut |view| pushed = push(&mut arrays, row, &view))?;
             pushed?;
             let is_last = index + 1 == rows.len();
             if is_last || arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT {

@@ -12,8 +12,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::UnitOfWork;
 use crate::error::Error;
 use crate::metadata::{
-    AnyCell, EntityDef, EntityView, Lifecycle, Property, PropertyDef, ReferenceTarget, RelationDef, RelationKind,
-    address,
+    AnyCell, CollectionChanges, EntityDef, EntityView, Lifecycle, Property, PropertyDef, ReferenceTarget, RelationDef,
+    RelationKind, address,
 };
 use crate::types::{Key, KeyPart};
 
@@ -106,13 +106,17 @@ pub(crate) struct ClearChange {
 /// What a flush has to write.
 #[derive(Default)]
 pub(crate) struct ChangeSet {
+    /// The number of the flush: entities are read as they were when it began.
+    pub(crate) flush: u64,
     pub(crate) rows: Vec<RowChange>,
     pub(crate) links: Vec<LinkChange>,
     pub(crate) clears: Vec<ClearChange>,
     /// Entities that were touched and have nothing to write: they are clean again.
     pub(crate) unchanged: Vec<Arc<dyn AnyCell>>,
-    /// Entities whose collections have changed.
-    pub(crate) collections: Vec<Arc<dyn AnyCell>>,
+    /// Collections that have changed: the entity, the property and what was done.
+    pub(crate) collections: Vec<(Arc<dyn AnyCell>, usize, CollectionChanges)>,
+    /// Entities that were scheduled for INSERT and are not inserted, because what they belong to is removed.
+    pub(crate) dropped: Vec<Arc<dyn AnyCell>>,
 }
 
 impl ChangeSet {
@@ -125,7 +129,8 @@ impl ChangeSet {
 
     /// Every entity that the flush will change.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<dyn AnyCell>> {
-        self.rows.iter().map(|row| &row.cell).chain(&self.unchanged).chain(&self.collections)
+        let collections = self.collections.iter().map(|(cell, ..)| cell);
+        self.rows.iter().map(|row| &row.cell).chain(&self.unchanged).chain(collections).chain(&self.dropped)
     }
 }
 
@@ -136,7 +141,7 @@ enum Role {
     /// Look for changes.
     Update,
     Delete,
-    /// A new entity that was removed again.
+    /// A new entity that was removed again, or that something removed would have taken along.
     Nothing,
 }
 
@@ -157,19 +162,29 @@ struct PendingLinks {
     order: Vec<Pair>,
 }
 
-/// Collects the change set of everything pending in this graph.
+/// An entity that has left an owned collection, or the inverse side of a one-to-one.
+struct Released {
+    owner: Arc<dyn AnyCell>,
+    entity: usize,
+    property: usize,
+    item: Arc<dyn AnyCell>,
+}
+
+/// Collects the change set of everything pending in this graph, for the flush with this number.
 ///
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that is to be written, [`Error::Detached`] for an
 /// entity of another manager, [`Error::Validation`] and [`Error::NotLoaded`] for what cannot be written. Nothing has
 /// changed then.
-pub(crate) fn collect(graph: &Arc<UnitOfWork>) -> Result<ChangeSet, Error> {
+pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, Error> {
     let pending = graph.tracker.pending();
     let mut collector = Collector {
         graph,
+        flush,
         nodes: Vec::with_capacity(pending.len()),
         by_address: FxHashMap::with_capacity_and_hasher(pending.len(), FxBuildHasher),
         queue: VecDeque::new(),
+        released: VecDeque::new(),
         links: Vec::new(),
         clears: Vec::new(),
         collections: Vec::new(),
@@ -185,22 +200,31 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>) -> Result<ChangeSet, Error> {
         };
         collector.add(&cell, role)?;
     }
-    while let Some(node) = collector.queue.pop_front() {
-        collector.follow(node)?;
+    // What was released may have been taken in somewhere else: that is only known when everything has been followed.
+    loop {
+        if let Some(node) = collector.queue.pop_front() {
+            collector.follow(node)?;
+        } else if let Some(released) = collector.released.pop_front() {
+            collector.release(&released)?;
+        } else {
+            break;
+        }
     }
     collector.finish()
 }
 
 struct Collector<'a> {
     graph: &'a Arc<UnitOfWork>,
+    flush: u64,
     nodes: Vec<Node>,
     by_address: FxHashMap<usize, usize>,
     /// Nodes whose relations have not been followed yet.
     queue: VecDeque<usize>,
+    released: VecDeque<Released>,
     /// By entity and property of the owning side.
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,
-    collections: Vec<Arc<dyn AnyCell>>,
+    collections: Vec<(Arc<dyn AnyCell>, usize, CollectionChanges)>,
     /// The column sets so far: rows of one statement share theirs.
     shapes: Vec<Arc<[u16]>>,
 }
@@ -241,11 +265,21 @@ impl<'a> Collector<'a> {
         Ok(index)
     }
 
+    /// An entity goes along with one that is removed. One that was never inserted is not inserted.
+    fn add_removal(&mut self, cell: &Arc<dyn AnyCell>) -> Result<(), Error> {
+        let role = match cell.lifecycle() {
+            Lifecycle::New | Lifecycle::Scheduled if !self.by_address.contains_key(&address(cell)) => Role::Nothing,
+            Lifecycle::Removed | Lifecycle::Detached => return Ok(()),
+            _ => Role::Delete,
+        };
+        self.add(cell, role).map(|_| ())
+    }
+
     /// Looks at an entity's fields.
     fn read<R>(&self, cell: &Arc<dyn AnyCell>, look: impl FnOnce(EntityView<'_>) -> R) -> Result<Option<R>, Error> {
         let mut look = Some(look);
         let mut result = None;
-        cell.read(&mut |view| result = look.take().map(|look| look(view)))?;
+        cell.read_sent(self.flush, &mut |view| result = look.take().map(|look| look(view)))?;
         Ok(result)
     }
 }

@@ -34,6 +34,11 @@ impl IdentityMap {
         self.types.get(entity)?.get(key).cloned()
     }
 
+    /// The entities of one type that have a key.
+    pub(crate) fn all(&self, entity: usize) -> Vec<Arc<dyn AnyCell>> {
+        self.types.get(entity).map(|by_key| by_key.values().cloned().collect()).unwrap_or_default()
+    }
+
     /// Puts an entity under its key; answers with the one that was there.
     pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
         self.new.remove(&address(&cell));

@@ -31,12 +31,21 @@ pub(crate) fn merge(
         graph.tracker.keep_all(cell)?;
     }
     if overwrite {
-        // Publishing ends the comparison with the baseline: what was read is what the database has.
-        cell.publish(&mut |value| take_all(entity, value, fresh))?;
-        return Ok(());
+        return cell.overwrite(&mut |value| {
+            take_all(entity, value, fresh);
+            for (property, _) in entity.relations() {
+                if let Some(collection) = value.property_mut(property).as_collection_mut() {
+                    collection.discard();
+                }
+            }
+        });
     }
     cell.write(&mut |value, baseline| match baseline {
         None => take_all(entity, value, fresh),
+        Some(baseline) if is_clean(entity, value, baseline) => {
+            take_all(entity, value, fresh);
+            take_all(entity, baseline, fresh);
+        }
         Some(baseline) => {
             for (index, precision) in readable(entity) {
                 // The version stays what it was when the user began to change the entity, or a lost update would pass.
@@ -67,6 +76,11 @@ fn readable(entity: &EntityDef) -> impl Iterator<Item = (usize, Option<u8>)> + '
 fn changed(entity: &EntityDef, known: &dyn EntityObject, fresh: &dyn EntityObject) -> bool {
     // What is read has the column's precision already: it is compared exactly.
     readable(entity).any(|(index, _)| !known.property(index).same(fresh.property(index), None))
+}
+
+/// Whether an entity that was touched has no changed column after all.
+fn is_clean(entity: &EntityDef, value: &dyn EntityObject, baseline: &dyn EntityObject) -> bool {
+    readable(entity).all(|(index, precision)| value.property(index).same(baseline.property(index), precision))
 }
 
 fn take_all(entity: &EntityDef, value: &mut dyn EntityObject, fresh: &dyn EntityObject) {

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use super::change_set::{ChangeKind, ChangeSet, LinkEnd, Override, RowChange, Target};
+use super::UnitOfWork;
+use super::change_set::{ChangeKind, ChangeSet, Override, RowChange, Target};
+use super::inverse_sides::told;
 use super::outcome::Outcome;
-use super::{UnitOfWork, change_set};
+use crate::entity::holds_no_guard;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, Lifecycle, RelationKind, address};
+use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, address};
 use crate::types::{Key, KeyPart};
 
 /// Publishes what was written.
@@ -15,7 +17,8 @@ use crate::types::{Key, KeyPart};
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
 pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Outcome) -> Result<(), Error> {
-    for cell in changes.cells() {
+    let told = told(graph, &changes)?;
+    for cell in changes.cells().chain(told.iter().map(|told| &told.cell)) {
         graph.tracker.keep_all(cell)?;
     }
     let publisher = Publisher { graph, changes: &changes, outcome };
@@ -26,18 +29,18 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Out
         }
     }
     for cell in &changes.unchanged {
-        if cell.publish(&mut |_| ())? {
+        if cell.publish(changes.flush, &mut |_| ())? {
             still_dirty.insert(address(cell));
         }
     }
-    for cell in &changes.collections {
-        publisher.settle(cell)?;
+    for (cell, property, sent) in &changes.collections {
+        settle(cell, *property, sent)?;
     }
-    for (position, row) in changes.rows.iter().enumerate() {
-        publisher.inverse_sides(position, row)?;
+    for told in &told {
+        told.take_in(graph.link())?;
     }
-    for link in &changes.links {
-        publisher.links(link)?;
+    for cell in &changes.dropped {
+        cell.set_lifecycle(Lifecycle::New);
     }
     let done: rustc_hash::FxHashSet<usize> = changes.cells().map(address).collect();
     graph.tracker.retain_pending(|cell| {
@@ -45,6 +48,40 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Out
         !written && cell.lifecycle() != Lifecycle::New
     });
     Ok(())
+}
+
+/// Entities that this thread has borrowed could not be published: better to fail before COMMIT.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] for an entity that is written, or told of what is written.
+pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<(), Error> {
+    if holds_no_guard() {
+        return Ok(());
+    }
+    let told = told(graph, changes)?;
+    let mut cells = changes.cells().chain(told.iter().map(|told| &told.cell));
+    match cells.find(|cell| cell.is_borrowed(true)) {
+        Some(cell) => Err(Error::EntityBorrowed { entity: cell.meta().name }),
+        None => Ok(()),
+    }
+}
+
+/// What was sent of a collection is what the database has. Items that were not inserted after all are none.
+fn settle(cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) -> Result<(), Error> {
+    let settle = |fields: &mut dyn EntityObject| {
+        if let Some(collection) = fields.property_mut(property).as_collection_mut() {
+            collection.settle(sent);
+            for item in sent.added.iter().filter(|item| item.key().is_none()) {
+                collection.absorb(item, false);
+            }
+        }
+    };
+    cell.write(&mut |value, baseline| {
+        settle(value);
+        if let Some(baseline) = baseline {
+            settle(baseline);
+        }
+    })
 }
 
 struct Publisher<'a> {
@@ -61,11 +98,13 @@ impl Publisher<'_> {
             self.graph.forget(&row.cell);
             row.cell.set_lifecycle(Lifecycle::Removed);
             row.cell.set_key(None);
-            row.cell.publish(&mut |_| ())?;
+            row.cell.publish(self.changes.flush, &mut |_| ())?;
             return Ok(false);
         }
         let key = self.outcome.keys[position].clone().or_else(|| self.composed_key(entity, row));
-        let dirty = row.cell.publish(&mut |value| self.fields(value, entity, position, row, key.as_ref()))?;
+        let dirty = row.cell.publish(self.changes.flush, &mut |value| {
+            self.fields(value, entity, position, row, key.as_ref());
+        })?;
         if row.kind == ChangeKind::Insert {
             row.cell.set_key(key);
             row.cell.set_lifecycle(Lifecycle::Managed);
@@ -78,7 +117,7 @@ impl Publisher<'_> {
     fn composed_key(&self, entity: &EntityDef, row: &RowChange) -> Option<Key> {
         let mut parts: Vec<KeyPart> = Vec::new();
         row.cell
-            .read(&mut |view| {
+            .read_sent(self.changes.flush, &mut |view| {
                 for index in &entity.key_properties {
                     let Ok(number) = u16::try_from(*index) else { continue };
                     if entity.relation(*index).is_some() {
@@ -164,143 +203,6 @@ impl Publisher<'_> {
             }
         }
     }
-
-    /// The pending changes of a collection are what the database has.
-    fn settle(&self, cell: &Arc<dyn AnyCell>) -> Result<(), Error> {
-        let entity = self.graph.metadata.of(cell.meta())?;
-        change_both(cell, &mut |value| {
-            for (property, _) in entity.relations() {
-                if let Some(collection) = value.property_mut(property).as_collection_mut() {
-                    collection.settle();
-                }
-            }
-        })
-    }
-
-    /// The inverse sides of the foreign keys that were written, as far as they are loaded.
-    fn inverse_sides(&self, position: usize, row: &RowChange) -> Result<(), Error> {
-        let entity = &self.graph.metadata.entities[row.entity];
-        if row.kind == ChangeKind::Delete {
-            return self.left_behind(entity, row);
-        }
-        let own = self.outcome.keys[position].as_ref();
-        for (property, key) in &row.previous {
-            self.tell(entity, usize::from(*property), key, &row.cell, own, false)?;
-        }
-        for (property, target) in &row.targets {
-            if let Some(key) = self.target_key(target) {
-                self.tell(entity, usize::from(*property), key, &row.cell, own, true)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the entity with this key that `cell` refers to it, or no longer does.
-    fn tell(
-        &self,
-        entity: &EntityDef,
-        property: usize,
-        key: &Key,
-        cell: &Arc<dyn AnyCell>,
-        own: Option<&Key>,
-        refers: bool,
-    ) -> Result<(), Error> {
-        let Some(relation) = entity.relation(property) else { return Ok(()) };
-        let Some(inverse) = relation.inverse else { return Ok(()) };
-        let Some(target) = self.graph.find(relation.target, key) else { return Ok(()) };
-        self.graph.tracker.keep_all(&target)?;
-        change_both(&target, &mut |value| {
-            let property = value.property_mut(inverse);
-            if let Some(collection) = property.as_collection_mut() {
-                collection.absorb(cell, refers);
-            } else if let Some(reference) = property.as_reference_mut() {
-                let current =
-                    matches!(reference.target(), crate::metadata::ReferenceTarget::Key(key) if Some(&key) == own);
-                if refers {
-                    reference.set_key(own, self.graph.link());
-                } else if current {
-                    reference.set_key(None, self.graph.link());
-                }
-            }
-        })
-    }
-
-    /// A deleted entity leaves the loaded collections that it was in.
-    fn left_behind(&self, entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
-        let mut references = Vec::new();
-        let mut members = Vec::new();
-        row.cell.read(&mut |view| {
-            for (property, relation) in entity.relations() {
-                let value = view.baseline.unwrap_or(view.value).property(property);
-                if let Some(crate::metadata::ReferenceTarget::Key(key)) = value.as_reference().map(|r| r.target()) {
-                    references.push((property, key));
-                }
-                if relation.meta.kind == RelationKind::ManyToMany
-                    && let (Some(inverse), Some(cells)) =
-                        (relation.inverse, value.as_collection().and_then(|c| c.cells()))
-                {
-                    members.extend(cells.into_iter().map(|cell| (inverse, cell)));
-                }
-            }
-        })?;
-        for (property, key) in references {
-            self.tell(entity, property, &key, &row.cell, row.key.as_ref(), false)?;
-        }
-        for (inverse, member) in members {
-            self.absorb(&member, inverse, &row.cell, false)?;
-        }
-        Ok(())
-    }
-
-    fn absorb(
-        &self,
-        cell: &Arc<dyn AnyCell>,
-        property: usize,
-        item: &Arc<dyn AnyCell>,
-        present: bool,
-    ) -> Result<(), Error> {
-        self.graph.tracker.keep_all(cell)?;
-        change_both(cell, &mut |value| {
-            if let Some(collection) = value.property_mut(property).as_collection_mut() {
-                collection.absorb(item, present);
-            }
-        })
-    }
-
-    /// Both collections of a many-to-many relation have what the pivot table has.
-    fn links(&self, link: &change_set::LinkChange) -> Result<(), Error> {
-        let entity = &self.graph.metadata.entities[link.entity];
-        let Some(relation) = entity.relation(link.property) else { return Ok(()) };
-        for (pairs, present) in [(&link.unlinked, false), (&link.linked, true)] {
-            for (one, two) in pairs {
-                let one = self.end(link.entity, one);
-                let two = self.end(relation.target, two);
-                let (Some(one), Some(two)) = (one, two) else { continue };
-                self.absorb(&one, link.property, &two, present)?;
-                if let Some(inverse) = relation.inverse {
-                    self.absorb(&two, inverse, &one, present)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn end(&self, entity: usize, end: &LinkEnd) -> Option<Arc<dyn AnyCell>> {
-        match end {
-            LinkEnd::Key(key) => self.graph.find(entity, key),
-            LinkEnd::Row(row) => Some(Arc::clone(&self.changes.rows[*row].cell)),
-        }
-    }
-}
-
-/// Changes an entity's fields and, if it is dirty, what it is compared with.
-fn change_both(cell: &Arc<dyn AnyCell>, change: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<(), Error> {
-    cell.write(&mut |value, baseline| {
-        change(value);
-        if let Some(baseline) = baseline {
-            change(baseline);
-        }
-    })
 }
 
 /// Puts a part of a key into its field.

@@ -5,7 +5,7 @@
 //! a scope hands that down to the one below, rolling back restores it (rule D2): no SELECT, no guessing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -19,7 +19,8 @@ use crate::types::Key;
 pub(crate) struct Tracker {
     state: Mutex<State>,
     depth: AtomicUsize,
-    flushing: AtomicBool,
+    /// The number of the flush that is under way, 0 if none is.
+    flush: AtomicU64,
 }
 
 #[derive(Default)]
@@ -90,14 +91,19 @@ impl Tracker {
         state.set_pending(pending.into_iter().filter(|cell| keep(cell)).collect());
     }
 
-    /// Whether a flush is under way.
-    pub(crate) fn is_flushing(&self) -> bool {
-        self.flushing.load(Ordering::Acquire)
+    /// The number of the flush that is under way.
+    pub(crate) fn running_flush(&self) -> Option<u64> {
+        Some(self.flush.load(Ordering::Acquire)).filter(|number| *number != 0)
     }
 
-    /// Begins or ends a flush.
-    pub(crate) fn set_flushing(&self, flushing: bool) {
-        self.flushing.store(flushing, Ordering::Release);
+    /// Begins the flush with this number.
+    pub(crate) fn begin_flush(&self, number: u64) {
+        self.flush.store(number, Ordering::Release);
+    }
+
+    /// Ends the flush.
+    pub(crate) fn end_flush(&self) {
+        self.flush.store(0, Ordering::Release);
     }
 
     /// Whether no scope is open, so that nothing has to be kept.

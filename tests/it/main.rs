@@ -15,11 +15,14 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod borrowing;
 mod cancellation;
 mod connecting;
 mod ephemeral_database;
 mod errors;
+mod identity;
 mod library;
+mod merging;
 mod rollback_memory;
 mod savepoints;
 mod schema;

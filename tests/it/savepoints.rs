@@ -128,10 +128,7 @@ async fn numbers_of_savepoints_begin_anew_with_every_transaction() {
     for _ in 0..2 {
         let em = fixture.em();
         em.transactional(async |em| em.transactional(async |_| Ok::<_, Error>(())).await).await.unwrap();
-        assert_eq!(
-            fixture.flow(),
-            ["BEGIN", "SAVEPOINT howdah_1", "RELEASE SAVEPOINT howdah_1", "SELECT; COMMIT"]
-        );
+        assert_eq!(fixture.flow(), ["BEGIN", "SAVEPOINT howdah_1", "RELEASE SAVEPOINT howdah_1", "SELECT; COMMIT"]);
     }
 }
 

@@ -146,10 +146,7 @@ async fn by_hand_it_is_begin_commit_and_rollback() {
     ada.write().name = "Augusta".into();
     em.flush().await.unwrap();
     em.rollback().await.unwrap();
-    assert_eq!(
-        fixture.flow(),
-        ["BEGIN", "SAVEPOINT howdah_1", "UPDATE", "RELEASE SAVEPOINT howdah_1", "ROLLBACK"]
-    );
+    assert_eq!(fixture.flow(), ["BEGIN", "SAVEPOINT howdah_1", "UPDATE", "RELEASE SAVEPOINT howdah_1", "ROLLBACK"]);
     assert_eq!(ada.read().name, "Ada");
     assert_eq!(fixture.rows("SELECT name FROM author").await, ["Ada"]);
 }
@@ -380,7 +377,9 @@ async fn c10_a_deferred_constraint_fails_at_commit() {
     let (one, two) = (book("Notes"), book("Notes"));
 
     let violated = |outcome: Result<(), Error>| match outcome {
-        Err(Error::UniqueViolation { constraint, table, .. }) => assert_eq!((&*constraint, &*table), ("title_once", "book")),
+        Err(Error::UniqueViolation { constraint, table, .. }) => {
+            assert_eq!((&*constraint, &*table), ("title_once", "book"))
+        }
         other => panic!("{other:?}"),
     };
     violated(em.flush().await.map(|_| ()));

@@ -5,8 +5,12 @@ use super::*;
 
 /// What one relation of an entity holds, taken out while its lock is held.
 enum Seen {
-    Reference(ReferenceTarget),
-    Collection { changes: crate::metadata::CollectionChanges, items: Option<Vec<Arc<dyn AnyCell>>> },
+    /// With what the database has, where the entity was touched.
+    Reference(ReferenceTarget, Option<ReferenceTarget>),
+    Collection {
+        changes: CollectionChanges,
+        items: Option<Vec<Arc<dyn AnyCell>>>,
+    },
 }
 
 impl Collector<'_> {
@@ -21,12 +25,15 @@ impl Collector<'_> {
             let look = |(property, _): (usize, &RelationDef)| {
                 let value = view.value.property(property);
                 let seen = match (value.as_reference(), value.as_collection()) {
-                    (Some(reference), _) => Seen::Reference(reference.target()),
+                    (Some(reference), _) => {
+                        let before = view.baseline.and_then(|baseline| baseline.property(property).as_reference());
+                        Seen::Reference(reference.target(), before.map(|reference| reference.target()))
+                    }
                     (_, Some(collection)) => Seen::Collection {
                         changes: collection.changes(),
                         items: if role == Role::Delete { collection.cells() } else { None },
                     },
-                    _ => Seen::Reference(ReferenceTarget::Nothing),
+                    _ => Seen::Reference(ReferenceTarget::Nothing, None),
                 };
                 (property, seen)
             };
@@ -36,17 +43,26 @@ impl Collector<'_> {
             let Some(relation) = entity.relation(property) else { continue };
             match (role, seen) {
                 (Role::Delete, seen) => self.cascade_removal(&cell, entity, property, relation, seen)?,
-                (_, Seen::Reference(target)) => self.follow_reference(index, property, relation, target)?,
+                (_, Seen::Reference(target, before)) => {
+                    if relation.is_inverse_one_to_one() {
+                        self.release_replaced(&cell, entity, property, relation, &target, before)?;
+                    }
+                    self.follow_reference(index, property, relation, target)?;
+                }
                 (_, Seen::Collection { changes, .. }) if changes.is_empty() => {}
                 (_, Seen::Collection { changes, .. }) => {
                     if changes.lost > 0 {
                         return Err(Error::Detached { entity: (relation.meta.target)().name });
                     }
-                    self.collections.push(Arc::clone(&cell));
                     if relation.meta.kind == RelationKind::OneToMany {
                         self.one_to_many(&cell, entity, property, relation, &changes)?;
                     } else {
                         self.many_to_many(&cell, entity, property, relation, &changes)?;
+                    }
+                    let known =
+                        self.collections.iter().any(|(other, p, _)| *p == property && Arc::ptr_eq(other, &cell));
+                    if !known {
+                        self.collections.push((Arc::clone(&cell), property, changes));
                     }
                 }
             }
@@ -181,7 +197,7 @@ impl Collector<'_> {
         entity: &EntityDef,
         property: usize,
         relation: &RelationDef,
-        changes: &crate::metadata::CollectionChanges,
+        changes: &CollectionChanges,
     ) -> Result<(), Error> {
         let name = entity.property_name(property);
         if changes.cleared {
@@ -189,36 +205,73 @@ impl Collector<'_> {
             return Err(Error::NotLoaded { entity: entity.meta.name, relation: name });
         }
         let Some(inverse) = relation.inverse else { return Ok(()) };
-        let target = self.entity(relation.target);
         for item in &changes.added {
             self.cascade_persist(relation, name, item)?;
-            if !self.refers_to(item, inverse, owner)? {
+            if !self.is_dropped(item) && !self.refers_to(item, inverse, owner)? {
                 self.set_reference(item, inverse, Some(owner))?;
             }
         }
         for item in &changes.removed {
-            // If the item was given to another owner, that is what happens to it.
-            if !self.refers_to(item, inverse, owner)? || self.is_claimed(item, inverse) {
-                continue;
-            }
-            if relation.meta.orphan_removal {
-                self.add(item, Role::Delete)?;
-            } else if target.relation(inverse).is_some_and(|owning| owning.meta.nullable) {
-                self.set_reference(item, inverse, None)?;
-            } else if !matches!(item.lifecycle(), Lifecycle::Removing | Lifecycle::Removed | Lifecycle::New) {
-                let message = format!(
-                    "{} cannot be removed from {}.{name}: {}.{} must not be NULL; remove() it, give it to another {}, or \
-                     declare orphan_removal",
-                    target.meta.name,
-                    entity.meta.name,
-                    target.meta.name,
-                    target.property_name(inverse),
-                    entity.meta.name
-                );
-                return Err(Error::validation(target.meta.name, message));
-            }
+            let (owner, item) = (Arc::clone(owner), Arc::clone(item));
+            self.released.push_back(Released { owner, entity: entity.index, property, item });
         }
         Ok(())
+    }
+
+    /// The inverse side of a one-to-one was set to something else: what it referred to is released.
+    fn release_replaced(
+        &mut self,
+        owner: &Arc<dyn AnyCell>,
+        entity: &EntityDef,
+        property: usize,
+        relation: &RelationDef,
+        target: &ReferenceTarget,
+        before: Option<ReferenceTarget>,
+    ) -> Result<(), Error> {
+        let Some(ReferenceTarget::Key(before)) = before else { return Ok(()) };
+        if matches!(target, ReferenceTarget::Key(key) if *key == before) {
+            return Ok(());
+        }
+        // Its row has to be changed, and what is in it is not known.
+        let unknown = Error::NotLoaded { entity: entity.meta.name, relation: entity.property_name(property) };
+        let item = self.graph.find(relation.target, &before).ok_or(unknown)?;
+        self.released.push_back(Released { owner: Arc::clone(owner), entity: entity.index, property, item });
+        Ok(())
+    }
+
+    /// An entity has left its owner: it is deleted as an orphan, or its owning side is set to NULL, unless something else
+    /// has taken it in.
+    pub(super) fn release(&mut self, released: &Released) -> Result<(), Error> {
+        let Released { owner, item, .. } = released;
+        let entity = self.entity(released.entity);
+        let Some(relation) = entity.relation(released.property) else { return Ok(()) };
+        let Some(inverse) = relation.inverse else { return Ok(()) };
+        let unwritten = match item.lifecycle() {
+            Lifecycle::New | Lifecycle::Scheduled => !self.by_address.contains_key(&address(item)),
+            Lifecycle::Managed => false,
+            Lifecycle::Removing | Lifecycle::Removed | Lifecycle::Detached => true,
+        };
+        if unwritten || self.is_claimed(item, inverse) || !self.refers_to(item, inverse, owner)? {
+            return Ok(());
+        }
+        let target = self.entity(relation.target);
+        if relation.meta.orphan_removal {
+            self.add_removal(item)
+        } else if target.relation(inverse).is_some_and(|owning| owning.meta.nullable) {
+            self.set_reference(item, inverse, None)
+        } else {
+            let message = format!(
+                "{} cannot be removed from {}.{}: {}.{} must not be NULL; remove() it, give it to another {}, or declare \
+                 orphan_removal",
+                target.meta.name,
+                entity.meta.name,
+                entity.property_name(released.property),
+                target.meta.name,
+                target.property_name(inverse),
+                entity.meta.name
+            );
+            Err(Error::validation(target.meta.name, message))
+        }
     }
 
     /// Whether another collection has the entity already.
@@ -236,7 +289,7 @@ impl Collector<'_> {
         entity: &EntityDef,
         property: usize,
         relation: &RelationDef,
-        changes: &crate::metadata::CollectionChanges,
+        changes: &CollectionChanges,
     ) -> Result<(), Error> {
         let Some(pivot) = &relation.pivot else { return Ok(()) };
         for item in &changes.added {
@@ -258,7 +311,7 @@ impl Collector<'_> {
         });
         for item in changes.added.iter().chain(&changes.removed) {
             // Ends that are not written themselves are needed for their keys.
-            if !self.by_address.contains_key(&address(item)) {
+            if item.key().is_some() && !self.by_address.contains_key(&address(item)) {
                 self.add(item, Role::Update)?;
             }
         }
@@ -297,23 +350,26 @@ impl Collector<'_> {
     ) -> Result<(), Error> {
         if relation.pivot.is_some() {
             self.clear_links(entity.index, property, cell);
+        } else if let Seen::Collection { changes, .. } = &seen {
+            for item in &changes.removed {
+                let (owner, item) = (Arc::clone(cell), Arc::clone(item));
+                self.released.push_back(Released { owner, entity: entity.index, property, item });
+            }
         }
         if !relation.meta.cascade_remove && !relation.meta.orphan_removal {
             return Ok(());
         }
         match seen {
-            Seen::Reference(ReferenceTarget::Key(key)) => {
+            Seen::Reference(ReferenceTarget::Key(key), _) => {
                 if let Some(item) = self.graph.find(relation.target, &key) {
-                    self.add(&item, Role::Delete)?;
+                    self.add_removal(&item)?;
                 }
             }
-            Seen::Reference(ReferenceTarget::Cell(item)) => {
-                self.add(&item, Role::Delete)?;
-            }
-            Seen::Reference(ReferenceTarget::Nothing | ReferenceTarget::Lost) => {}
-            Seen::Collection { changes, items } => {
-                for item in items.into_iter().flatten().chain(changes.removed) {
-                    self.add(&item, Role::Delete)?;
+            Seen::Reference(ReferenceTarget::Cell(item), _) => self.add_removal(&item)?,
+            Seen::Reference(ReferenceTarget::Nothing | ReferenceTarget::Lost, _) => {}
+            Seen::Collection { items, .. } => {
+                for item in items.into_iter().flatten() {
+                    self.add_removal(&item)?;
                 }
             }
         }

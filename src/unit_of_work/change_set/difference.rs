@@ -6,7 +6,7 @@ use super::*;
 impl Collector<'_> {
     /// Turns the nodes into rows.
     pub(super) fn finish(mut self) -> Result<ChangeSet, Error> {
-        let mut changes = ChangeSet::default();
+        let mut changes = ChangeSet { flush: self.flush, ..ChangeSet::default() };
         // Positions first: foreign keys refer to rows that come later.
         let mut rows = Vec::new();
         let mut by_address = FxHashMap::with_capacity_and_hasher(self.nodes.len(), FxBuildHasher);
@@ -52,6 +52,8 @@ impl Collector<'_> {
                 changes.rows.push(row);
             }
         }
+        let dropped = self.nodes.iter().filter(|node| node.role == Role::Nothing).map(|node| &node.cell);
+        changes.dropped = dropped.filter(|cell| cell.lifecycle() == Lifecycle::Scheduled).map(Arc::clone).collect();
         self.finish_links(&mut changes, &by_address);
         changes.collections = self.collections;
         Ok(changes)

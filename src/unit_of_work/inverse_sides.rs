@@ -1,0 +1,185 @@
+//! Which loaded entities have to be told of what a flush writes elsewhere, so that both sides of every relation agree
+//! (rule C14): a foreign key is the other side's collection, a pivot row is two collections' item.
+//!
+//! Found out before anything is sent, too: an entity whose guard the caller holds could not be told afterwards.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::UnitOfWork;
+use super::change_set::{ChangeKind, ChangeSet, ClearChange, LinkChange, LinkEnd, RowChange, Target};
+use crate::error::Error;
+use crate::metadata::{AnyCell, EntityDef, EntityObject, GraphLink, ReferenceTarget, RelationDef, address};
+use crate::types::Key;
+
+/// One entity is told that another one belongs to its relation, or no longer does.
+pub(super) struct Told {
+    pub(super) cell: Arc<dyn AnyCell>,
+    /// The relation: a collection, or the inverse side of a one-to-one.
+    property: usize,
+    item: Arc<dyn AnyCell>,
+    /// The item's key from before the flush.
+    key: Option<Key>,
+    present: bool,
+}
+
+impl Told {
+    /// Takes it in: into the fields and, if the entity is dirty, into what it is compared with.
+    pub(super) fn take_in(&self, graph: &GraphLink) -> Result<(), Error> {
+        let change = |fields: &mut dyn EntityObject| {
+            let property = fields.property_mut(self.property);
+            if let Some(collection) = property.as_collection_mut() {
+                collection.absorb(&self.item, self.present);
+            } else if let Some(reference) = property.as_reference_mut() {
+                if self.present {
+                    reference.set_key(self.item.key().as_ref(), graph);
+                } else if matches!(reference.target(), ReferenceTarget::Key(key) if Some(&key) == self.key.as_ref()) {
+                    reference.set_key(None, graph);
+                }
+            }
+        };
+        self.cell.write(&mut |value, baseline| {
+            change(value);
+            if let Some(baseline) = baseline {
+                change(baseline);
+            }
+        })
+    }
+}
+
+/// Everybody who has to be told, in the order in which it happens.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a write guard of a written entity.
+pub(super) fn told(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<Vec<Told>, Error> {
+    let mut finder = Finder { graph, changes, told: Vec::new() };
+    for row in &changes.rows {
+        finder.row(row)?;
+    }
+    for clear in &changes.clears {
+        finder.clear(clear)?;
+    }
+    for link in &changes.links {
+        finder.link(link);
+    }
+    Ok(finder.told)
+}
+
+struct Finder<'a> {
+    graph: &'a Arc<UnitOfWork>,
+    changes: &'a ChangeSet,
+    told: Vec<Told>,
+}
+
+impl<'a> Finder<'a> {
+    fn relation(&self, entity: usize, property: usize) -> Option<&'a RelationDef> {
+        self.graph.metadata.entities[entity].relation(property)
+    }
+
+    /// The entities at the other end of the foreign keys of a row.
+    fn row(&mut self, row: &RowChange) -> Result<(), Error> {
+        let entity = &self.graph.metadata.entities[row.entity];
+        if row.kind == ChangeKind::Delete {
+            return self.deleted(entity, row);
+        }
+        for (property, key) in &row.previous {
+            self.tell_key(usize::from(*property), key, row, false);
+        }
+        for (property, target) in &row.targets {
+            match target {
+                Target::Null => {}
+                Target::Key(key) => self.tell_key(usize::from(*property), key, row, true),
+                Target::Row(position) => {
+                    let target = Arc::clone(&self.changes.rows[*position].cell);
+                    let relation = self.relation(row.entity, usize::from(*property));
+                    if let Some(inverse) = relation.and_then(|relation| relation.inverse) {
+                        self.tell(target, inverse, &row.cell, row.key.as_ref(), true);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a deleted row referred to; its links are among the clears.
+    fn deleted(&mut self, entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
+        let mut references = Vec::new();
+        row.cell.read_sent(self.changes.flush, &mut |view| {
+            for (property, _) in entity.relations() {
+                let before = view.baseline.unwrap_or(view.value).property(property).as_reference();
+                if let Some(ReferenceTarget::Key(key)) = before.map(|reference| reference.target()) {
+                    references.push((property, key));
+                }
+            }
+        })?;
+        for (property, key) in references {
+            self.tell_key(property, &key, row, false);
+        }
+        Ok(())
+    }
+
+    fn tell_key(&mut self, property: usize, key: &Key, row: &RowChange, present: bool) {
+        if let Some(relation) = self.relation(row.entity, property)
+            && let Some(inverse) = relation.inverse
+            && let Some(target) = self.graph.find(relation.target, key)
+        {
+            self.tell(target, inverse, &row.cell, row.key.as_ref(), present);
+        }
+    }
+
+    fn tell(
+        &mut self,
+        cell: Arc<dyn AnyCell>,
+        property: usize,
+        item: &Arc<dyn AnyCell>,
+        key: Option<&Key>,
+        present: bool,
+    ) {
+        self.told.push(Told { cell, property, item: Arc::clone(item), key: key.cloned(), present });
+    }
+
+    /// Entities whose links all go, without knowing which these are: whoever is loaded is looked at.
+    fn clear(&mut self, clear: &ClearChange) -> Result<(), Error> {
+        let Some(relation) = self.relation(clear.entity, clear.property) else { return Ok(()) };
+        let Some(inverse) = relation.inverse else { return Ok(()) };
+        let owners = clear.keys.iter().filter_map(|key| self.graph.find(clear.entity, key));
+        let owners: FxHashSet<usize> = owners.map(|owner| address(&owner)).collect();
+        let others = self.graph.map.lock().all(relation.target);
+        for other in others {
+            let mut items = None;
+            other.read(&mut |view| {
+                let collection = view.value.property(inverse).as_collection();
+                items =
+                    collection.filter(|collection| collection.is_filled()).and_then(|collection| collection.cells());
+            })?;
+            for item in items.into_iter().flatten().filter(|item| owners.contains(&address(item))) {
+                self.tell(Arc::clone(&other), inverse, &item, None, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Both ends of pivot rows.
+    fn link(&mut self, link: &LinkChange) {
+        let Some(relation) = self.relation(link.entity, link.property) else { return };
+        for (pairs, present) in [(&link.unlinked, false), (&link.linked, true)] {
+            for (one, two) in pairs {
+                let (Some(one), Some(two)) = (self.end(link.entity, one), self.end(relation.target, two)) else {
+                    continue;
+                };
+                if let Some(inverse) = relation.inverse {
+                    self.tell(Arc::clone(&two), inverse, &one, None, present);
+                }
+                self.tell(one, link.property, &two, None, present);
+            }
+        }
+    }
+
+    fn end(&self, entity: usize, end: &LinkEnd) -> Option<Arc<dyn AnyCell>> {
+        match end {
+            LinkEnd::Key(key) => self.graph.find(entity, key),
+            LinkEnd::Row(row) => Some(Arc::clone(&self.changes.rows[*row].cell)),
+        }
+    }
+}
