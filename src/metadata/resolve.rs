@@ -3,6 +3,8 @@
 //! Indexes are the same everywhere: an entity's position in [`Metadata::entities`], a property's position in
 //! [`EntityMeta::properties`].
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
@@ -144,6 +146,22 @@ impl EntityDef {
             PropertyDef::Relation(relation) => Some((index, relation)),
             PropertyDef::Column(_) => None,
         })
+    }
+
+    /// Which of the key's columns a property is; `None` if it is not part of the key.
+    pub(crate) fn key_columns_of(&self, property: usize) -> Option<Range<usize>> {
+        let mut start = 0;
+        for candidate in &self.key_properties {
+            let width = match self.properties.get(*candidate)? {
+                PropertyDef::Column(_) => 1,
+                PropertyDef::Relation(relation) => relation.columns.len(),
+            };
+            if *candidate == property {
+                return Some(start..start + width);
+            }
+            start += width;
+        }
+        None
     }
 
     /// The name of a property.

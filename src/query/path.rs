@@ -154,8 +154,8 @@ impl<T: Entity> RelationOperand<T> for &Ref<T> {
 }
 
 macro_rules! key_operand {
-    ($([$($lifetime:tt)*] $type:ty;)*) => {$(
-        impl<$($lifetime)* T: Entity> RelationOperand<T> for $type
+    ($([$($generic:tt)*] $type:ty;)*) => {$(
+        impl<$($generic)* T: Entity> RelationOperand<T> for $type
         where
             T::Id: KeyFrom<$type>,
         {
@@ -166,14 +166,7 @@ macro_rules! key_operand {
     )*};
 }
 
-key_operand! {
-    [] i16;
-    [] i32;
-    [] i64;
-    [] uuid::Uuid;
-    [] String;
-    ['a,] &'a str;
-}
+for_every_key_form!(key_operand);
 
 /// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
 /// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.
