@@ -1,5 +1,6 @@
 //! From rows to entities: each row's entity is found in the identity map, or made and put there.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
@@ -12,7 +13,9 @@ use crate::unit_of_work::{UnitOfWork, merge};
 /// Hydrates the entities of rows whose first columns are those of the entity's SELECT list. `overwrite` is a refresh.
 ///
 /// # Errors
-/// [`Error::Conversion`] if a column is of another type than its field; then no entity was made or changed.
+/// [`Error::Conversion`] if a column is of another type than its field, or a value cannot be read into it;
+/// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that is there already. Entities of rows before
+/// the one that failed stay in the identity map: they are as the database has them.
 pub(crate) fn hydrate(
     graph: &Arc<UnitOfWork>,
     entity: &EntityDef,
@@ -21,46 +24,60 @@ pub(crate) fn hydrate(
 ) -> Result<Vec<Arc<dyn AnyCell>>, Error> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     check_types(entity, first)?;
-    let mut cells = Vec::with_capacity(rows.len());
-    let mut made: Vec<Arc<dyn AnyCell>> = Vec::new();
-    // Entities that are there already are merged when the map's lock is released: that takes their own locks.
-    let mut known = Vec::new();
-    let keep_made = graph.tracker.has_written();
-    let mut map = graph.map.lock();
-    let by_key = map.of(entity.index);
-    if rows.len() > 16 {
-        by_key.reserve(rows.len());
-    }
-    for row in rows {
-        let key = key_of(entity, row)?;
-        match by_key.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => {
-                known.push((cells.len(), row));
-                cells.push(Arc::clone(entry.get()));
-            }
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let key = entry.key().clone();
-                let mut reader = RowReader::new(row, 0, entity.meta.name);
-                let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
-                if keep_made {
-                    made.push(Arc::clone(&cell));
-                }
-                cells.push(Arc::clone(entry.insert(cell)));
-            }
-        }
-    }
-    drop(map);
-    for (position, row) in known {
-        let cell = &cells[position];
+    let mut found = Found { cells: Vec::with_capacity(rows.len()), made: Vec::new(), known: Vec::new() };
+    let outcome = found.look_up(graph, entity, rows);
+    // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
+    graph.tracker.loaded(&found.made);
+    outcome?;
+    for (position, row) in found.known {
         let mut reader = RowReader::new(row, 0, entity.meta.name);
         let key = key_of(entity, row)?;
         let fresh = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
         let mut merged = Ok(());
-        fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, overwrite))?;
+        fresh.read(&mut |view| merged = merge(graph, entity, &found.cells[position], view.value, overwrite))?;
         merged?;
     }
-    graph.tracker.loaded(&made);
-    Ok(cells)
+    Ok(found.cells)
+}
+
+/// The entities of some rows.
+struct Found<'a> {
+    cells: Vec<Arc<dyn AnyCell>>,
+    /// Those that were not there, if the scope has to know of them.
+    made: Vec<Arc<dyn AnyCell>>,
+    /// Which of the entities were there already: they are merged when the map's lock is released, for that takes their
+    /// own locks.
+    known: Vec<(usize, &'a Row)>,
+}
+
+impl<'a> Found<'a> {
+    /// Finds or makes the entity of each row.
+    fn look_up(&mut self, graph: &Arc<UnitOfWork>, entity: &EntityDef, rows: &'a [Row]) -> Result<(), Error> {
+        let keep_made = graph.tracker.has_written();
+        let mut map = graph.map.lock();
+        let by_key = map.of(entity.index);
+        if rows.len() > 16 {
+            by_key.reserve(rows.len());
+        }
+        for row in rows {
+            match by_key.entry(key_of(entity, row)?) {
+                Entry::Occupied(entry) => {
+                    self.known.push((self.cells.len(), row));
+                    self.cells.push(Arc::clone(entry.get()));
+                }
+                Entry::Vacant(entry) => {
+                    let key = entry.key().clone();
+                    let mut reader = RowReader::new(row, 0, entity.meta.name);
+                    let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
+                    if keep_made {
+                        self.made.push(Arc::clone(&cell));
+                    }
+                    self.cells.push(Arc::clone(entry.insert(cell)));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The bytes of a column.

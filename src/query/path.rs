@@ -314,6 +314,14 @@ pub trait LoadPath<R: Entity> {
     /// The path to the target.
     fn target_path(&self) -> FieldPath;
 
+    /// Whether the path leads to as many entities as [`Loaded`](Self::Loaded) holds.
+    ///
+    /// # Errors
+    /// [`crate::Error::Validation`] if it leads to many, and `Loaded` is one.
+    fn check(&self) -> Result<(), crate::Error> {
+        Ok(())
+    }
+
     /// What the relation of an entity refers to, after it was populated.
     ///
     /// # Errors
