@@ -16,6 +16,9 @@
 )]
 
 mod ephemeral_database;
+mod filters;
 mod library;
+mod ordering;
+mod relation_filters;
 mod smoke;
 mod support;
