@@ -276,7 +276,7 @@ impl<R: Entity, T: Entity> ToMany<R, T> {
         self.quantified(Quantifier::Every, Self::inner(condition))
     }
 
-    /// There are no related entities.
+    /// There are no related entities; also true behind a to-one relation that is missing.
     pub fn is_empty(self) -> Condition<R> {
         self.quantified(Quantifier::None, Expression::All(Vec::new()))
     }

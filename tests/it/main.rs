@@ -15,10 +15,13 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod composite_keys;
 mod ephemeral_database;
 mod filters;
+mod keys;
 mod library;
 mod ordering;
+mod populate;
 mod relation_filters;
 mod smoke;
 mod support;
