@@ -1,6 +1,32 @@
 //! Descriptions of queries: typed paths, conditions, orders, populate trees. Plain values, no I/O; the typed shells hold
 //! one untyped core each, which `sql/` turns into text.
 
+/// Calls a macro with every type that a key can be given as.
+macro_rules! for_every_key_form {
+    ($callback:ident) => {
+        $callback! {
+            [] i16;
+            [] i32;
+            [] i64;
+            [] bool;
+            [] uuid::Uuid;
+            [] String;
+            ['a,] &'a str;
+            ['a,] &'a String;
+            [] Vec<u8>;
+            [] chrono::DateTime<chrono::Utc>;
+            [] chrono::NaiveDateTime;
+            [] chrono::NaiveDate;
+            [] chrono::NaiveTime;
+            [A, B,] (A, B);
+            [A, B, C,] (A, B, C);
+            [A, B, C, D,] (A, B, C, D);
+            [A, B, C, D, E,] (A, B, C, D, E);
+            [A, B, C, D, E, F,] (A, B, C, D, E, F);
+        }
+    };
+}
+
 mod condition;
 mod criteria;
 mod find;

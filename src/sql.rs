@@ -11,6 +11,7 @@ mod identifier;
 mod insert;
 mod parameter;
 mod pivot;
+mod placed;
 mod select;
 mod texts;
 pub(crate) mod transaction;

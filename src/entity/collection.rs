@@ -190,7 +190,7 @@ impl<T: Entity> Clone for Collection<T> {
 impl<T: Entity> fmt::Debug for Collection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_loaded() {
-            f.debug_list().entries(self.current().map(|cell| format!("{:?}", &*cell as &dyn AnyCell))).finish()
+            f.debug_list().entries(self.current().map(|cell| cell as Arc<dyn AnyCell>)).finish()
         } else {
             write!(f, "Collection<{}>(not loaded)", T::meta().name)
         }

@@ -35,8 +35,9 @@ impl<'a> Hydrator<'a> {
     /// Takes in some rows.
     ///
     /// # Errors
-    /// [`Error::Conversion`] if a column is of another type than its field, [`Error::EntityBorrowed`] if this thread holds
-    /// a guard of an entity that a row would change.
+    /// [`Error::Conversion`] if a column is of another type than its field, or a value cannot be read into it;
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that a row would change. Entities of rows before
+    /// the one that failed stay in the identity map: they are as the database has them.
     pub(crate) fn take(&mut self, rows: &[Row]) -> Result<(), Error> {
         let Some(first) = rows.first() else { return Ok(()) };
         if !self.types_checked {
@@ -44,17 +45,45 @@ impl<'a> Hydrator<'a> {
             self.types_checked = true;
         }
         let (graph, entity) = (self.graph, self.entity);
+        let mut found = Found { cells: &mut self.cells, made: Vec::new(), known: Vec::new() };
+        let outcome = found.look_up(graph, entity, rows);
+        let Found { made, known, .. } = found;
+        // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
+        graph.tracker.loaded(&made);
+        outcome?;
+        for (position, row) in known {
+            let mut reader = RowReader::new(row, 0, entity.meta.name);
+            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row)?, graph.link())?;
+            let mut merged = Ok(());
+            let cell = &self.cells[position];
+            fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, self.overwrite))?;
+            merged?;
+        }
+        Ok(())
+    }
+}
+
+/// The entities of some rows.
+struct Found<'a, 'c> {
+    cells: &'c mut Vec<Arc<dyn AnyCell>>,
+    /// Those that were not there, if the scope has to know of them.
+    made: Vec<Arc<dyn AnyCell>>,
+    /// Which of the entities were there already: they are merged when the map's lock is released, for that takes their
+    /// own locks.
+    known: Vec<(usize, &'a Row)>,
+}
+
+impl<'a> Found<'a, '_> {
+    /// Finds or makes the entity of each row.
+    fn look_up(&mut self, graph: &Arc<UnitOfWork>, entity: &EntityDef, rows: &'a [Row]) -> Result<(), Error> {
         self.cells.reserve(rows.len());
         let keep_made = graph.tracker.has_written();
-        let mut made: Vec<Arc<dyn AnyCell>> = Vec::new();
-        // Entities that are there already are merged when the map's lock is released: that takes their own locks.
-        let mut known = Vec::new();
         let mut map = graph.map.lock();
         let by_key = map.of(entity.index);
         for row in rows {
             match by_key.entry(key_of(entity, row)?) {
                 Entry::Occupied(entry) => {
-                    known.push((self.cells.len(), row));
+                    self.known.push((self.cells.len(), row));
                     self.cells.push(Arc::clone(entry.get()));
                 }
                 Entry::Vacant(entry) => {
@@ -62,21 +91,11 @@ impl<'a> Hydrator<'a> {
                     let mut reader = RowReader::new(row, 0, entity.meta.name);
                     let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
                     if keep_made {
-                        made.push(Arc::clone(&cell));
+                        self.made.push(Arc::clone(&cell));
                     }
                     self.cells.push(Arc::clone(entry.insert(cell)));
                 }
             }
-        }
-        drop(map);
-        graph.tracker.loaded(&made);
-        for (position, row) in known {
-            let cell = &self.cells[position];
-            let mut reader = RowReader::new(row, 0, entity.meta.name);
-            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row)?, graph.link())?;
-            let mut merged = Ok(());
-            fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, self.overwrite))?;
-            merged?;
         }
         Ok(())
     }

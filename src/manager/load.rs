@@ -14,7 +14,7 @@ impl<T: Entity> Managed<T> {
     ///
     /// # Errors
     /// [`Error::Detached`] if the entity belongs to another manager, [`Error::NotFound`] if the row that is referred to is
-    /// gone; what the server answered.
+    /// gone, [`Error::Validation`] for a to-one relation behind a to-many one; what the server answered.
     pub fn load<P: LoadPath<T>>(
         &self,
         em: &EntityManager,
@@ -27,6 +27,7 @@ impl<T: Entity> Managed<T> {
         let request = PopulateRequest::Hops(path.target_path().hops().to_vec());
         let (handle, em) = (self.clone(), em.clone());
         async move {
+            path.check()?;
             em.populate_cells(T::meta(), vec![handle.any()], &[request]).await?;
             path.take(&handle)
         }

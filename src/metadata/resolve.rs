@@ -3,6 +3,8 @@
 //! Indexes are the same everywhere: an entity's position in [`Metadata::entities`], a property's position in
 //! [`EntityMeta::properties`].
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
@@ -144,6 +146,22 @@ impl EntityDef {
             PropertyDef::Relation(relation) => Some((index, relation)),
             PropertyDef::Column(_) => None,
         })
+    }
+
+    /// Which of the key's columns a property is; `None` if it is not part of the key.
+    pub(crate) fn key_columns_of(&self, property: usize) -> Option<Range<usize>> {
+        let mut start = 0;
+        for candidate in &self.key_properties {
+            let width = match self.properties.get(*candidate)? {
+                PropertyDef::Column(_) => 1,
+                PropertyDef::Relation(relation) => relation.columns.len(),
+            };
+            if *candidate == property {
+                return Some(start..start + width);
+            }
+            start += width;
+        }
+        None
     }
 
     /// The name of a property.
@@ -325,7 +343,7 @@ impl Resolver<'_> {
                     properties.push(PropertyDef::Column(ColumnDef { name, meta: column, offset: start }));
                 }
                 PropertyKind::Relation(relation) => {
-                    let definition = self.relation(property, relation, start);
+                    let definition = self.relation(meta, property, relation, start);
                     offset += if definition.is_inverse_one_to_one() {
                         ((relation.target)().key_types)().len()
                     } else {
@@ -358,15 +376,26 @@ impl Resolver<'_> {
         }
     }
 
-    fn relation(&self, property: &PropertyMeta, relation: &'static RelationMeta, offset: usize) -> RelationDef {
+    fn relation(
+        &self,
+        meta: &'static EntityMeta,
+        property: &PropertyMeta,
+        relation: &'static RelationMeta,
+        offset: usize,
+    ) -> RelationDef {
         let target = (relation.target)();
         let owning = !relation.kind.is_to_many() && relation.mapped_by.is_none();
-        let other_side = relation.mapped_by.or(relation.inversed_by);
+        // The owning side need not name the inverse side: that names the owning one.
+        let named = relation.mapped_by.or(relation.inversed_by);
+        let inverse = match named {
+            Some(name) => target.properties.iter().position(|other| other.name == name),
+            None => target.properties.iter().position(|other| validate::is_inverse_of(other, meta, property)),
+        };
         RelationDef {
             meta: relation,
             target: self.by_address.get(&address(target)).copied().unwrap_or_default(),
             columns: if owning { self.foreign_key(property, relation) } else { Vec::new() },
-            inverse: other_side.and_then(|name| target.properties.iter().position(|other| other.name == name)),
+            inverse,
             pivot: None,
             offset,
         }

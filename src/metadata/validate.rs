@@ -19,6 +19,7 @@ pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {
         for property in meta.properties {
             if let PropertyKind::Relation(relation) = &property.kind {
                 relation_target(metas, meta, property, relation, &mut problems);
+                inverse_sides(meta, property, relation, &mut problems);
             }
         }
     }
@@ -88,6 +89,32 @@ fn relation_target(
     }
 }
 
+/// Whether a property is mapped by a relation of this entity.
+pub(super) fn is_inverse_of(inverse: &PropertyMeta, meta: &EntityMeta, owning: &PropertyMeta) -> bool {
+    inverse
+        .as_relation()
+        .is_some_and(|relation| relation.mapped_by == Some(owning.name) && std::ptr::eq((relation.target)(), meta))
+}
+
+/// A relation has one inverse side: of two, only one would see what is written to the owning side.
+fn inverse_sides(meta: &EntityMeta, property: &PropertyMeta, relation: &RelationMeta, problems: &mut Vec<String>) {
+    let target = (relation.target)();
+    let sides: Vec<String> = target
+        .properties
+        .iter()
+        .filter(|other| is_inverse_of(other, meta, property))
+        .map(|other| format!("{}.{}", target.name, other.name))
+        .collect();
+    if relation.mapped_by.is_none() && sides.len() > 1 {
+        problems.push(format!(
+            "{} are all mapped_by {}.{}: a relation has one inverse side",
+            sides.join(" and "),
+            meta.name,
+            property.name
+        ));
+    }
+}
+
 /// A key that refers to itself through relations has no columns.
 fn key_circles(metas: &[&'static EntityMeta], problems: &mut Vec<String>) {
     fn circular(meta: &'static EntityMeta, path: &mut Vec<&'static EntityMeta>) -> bool {
@@ -121,6 +148,7 @@ pub(super) fn model(entities: &[EntityDef]) -> Vec<String> {
         index_properties(entity, &mut problems);
         pivot_tables(entities, entity, &mut problems);
     }
+    shared_pivot_tables(entities, &mut problems);
     duplicate_constraints(entities, &mut problems);
     problems
 }
@@ -140,7 +168,7 @@ fn duplicate_tables(entities: &[EntityDef], problems: &mut Vec<String>) {
     }
 }
 
-/// A column that two fields write has no defined value. A key's column may be shared with a relation.
+/// A column that two fields write has no defined value.
 fn duplicate_columns(entity: &EntityDef, problems: &mut Vec<String>) {
     let mut seen: FxHashMap<&str, &str> = FxHashMap::default();
     for (position, property) in entity.properties.iter().enumerate() {
@@ -191,14 +219,21 @@ fn index_properties(entity: &EntityDef, problems: &mut Vec<String>) {
     }
 }
 
-/// A pivot table may be an entity's table too, if it has the columns; two relations must not share one unknowingly.
+/// A pivot table may be an entity's table too, if it has the columns.
 fn pivot_tables(entities: &[EntityDef], entity: &EntityDef, problems: &mut Vec<String>) {
     for (position, relation) in entity.relations() {
         let here = format!("{}.{}", entity.meta.name, entity.property_name(position));
-        if relation.meta.kind == RelationKind::ManyToMany && relation.pivot.is_none() {
-            problems.push(format!("{here} has no owning side: one of the two sides must be without mapped_by"));
-        }
         let Some(pivot) = relation.pivot.as_ref().filter(|pivot| pivot.owning) else { continue };
+        let mut names = FxHashSet::default();
+        for column in pivot.join.iter().chain(&pivot.inverse_join) {
+            if !names.insert(column.name.as_str()) {
+                problems.push(format!(
+                    "{here}: both sides are the column {} of the pivot table {}: name them with join_column and \
+                     inverse_join_column",
+                    column.name, pivot.table
+                ));
+            }
+        }
         let Some(mapped) = pivot.entity.map(|index| &entities[index]) else { continue };
         for column in pivot.join.iter().chain(&pivot.inverse_join) {
             let there = mapped.properties.iter().any(|property| match property {
@@ -209,6 +244,26 @@ fn pivot_tables(entities: &[EntityDef], entity: &EntityDef, problems: &mut Vec<S
                 problems.push(format!(
                     "{here} uses the table of {} as its pivot table, which has no column {}",
                     mapped.meta.name, column.name
+                ));
+            }
+        }
+    }
+}
+
+/// Two relations in one pivot table would read each other's rows. Where an entity maps the table, it is meant.
+fn shared_pivot_tables(entities: &[EntityDef], problems: &mut Vec<String>) {
+    let mut seen: FxHashMap<String, String> = FxHashMap::default();
+    for entity in entities {
+        for (position, relation) in entity.relations() {
+            let Some(pivot) = relation.pivot.as_ref().filter(|pivot| pivot.owning && pivot.entity.is_none()) else {
+                continue;
+            };
+            let here = format!("{}.{}", entity.meta.name, entity.property_name(position));
+            let table = qualified(pivot.schema.as_deref(), &pivot.table);
+            if let Some(other) = seen.insert(table.clone(), here.clone()) {
+                problems.push(format!(
+                    "{other} and {here} both use the pivot table {table}: name one with pivot_table, or make one of them \
+                     the inverse side with mapped_by"
                 ));
             }
         }

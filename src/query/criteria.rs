@@ -69,23 +69,4 @@ macro_rules! key_criteria {
     )*};
 }
 
-key_criteria! {
-    [] i16;
-    [] i32;
-    [] i64;
-    [] bool;
-    [] uuid::Uuid;
-    [] String;
-    ['a,] &'a str;
-    ['a,] &'a String;
-    [] Vec<u8>;
-    [] chrono::DateTime<chrono::Utc>;
-    [] chrono::NaiveDateTime;
-    [] chrono::NaiveDate;
-    [] chrono::NaiveTime;
-    [A, B,] (A, B);
-    [A, B, C,] (A, B, C);
-    [A, B, C, D,] (A, B, C, D);
-    [A, B, C, D, E,] (A, B, C, D, E);
-    [A, B, C, D, E, F,] (A, B, C, D, E, F);
-}
+for_every_key_form!(key_criteria);

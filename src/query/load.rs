@@ -14,6 +14,10 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Managed<T>> {
         self.fields().path().clone()
     }
 
+    fn check(&self) -> Result<(), Error> {
+        leads_to_one(&self.target_path())
+    }
+
     fn take(&self, handle: &Managed<R>) -> Result<Managed<T>, Error> {
         let path = self.target_path();
         let missing = Error::NotFound { entity: T::meta().name, criteria: format!("{path:?} of {handle:?}") };
@@ -26,6 +30,10 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Option<Managed<T>>> {
 
     fn target_path(&self) -> FieldPath {
         self.fields().path().clone()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        leads_to_one(&self.target_path())
     }
 
     fn take(&self, handle: &Managed<R>) -> Result<Option<Managed<T>>, Error> {
@@ -43,6 +51,21 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToMany<R, T> {
     fn take(&self, handle: &Managed<R>) -> Result<Vec<Managed<T>>, Error> {
         follow(handle, &self.target_path())
     }
+}
+
+/// A to-one relation behind a to-many one leads to many entities; answering with one of them would hide the others.
+fn leads_to_one(path: &FieldPath) -> Result<(), Error> {
+    let mut meta = path.start();
+    for hop in path.hops() {
+        let Some(relation) = meta.properties.get(usize::from(*hop)).and_then(PropertyMeta::as_relation) else { break };
+        if relation.kind.is_to_many() {
+            let message =
+                format!("cannot load {path:?}: it leads to many entities; load the collection, or populate it");
+            return Err(Error::validation(path.start().name, message));
+        }
+        meta = (relation.target)();
+    }
+    Ok(())
 }
 
 /// The entities at the end of a path of loaded relations, each once.

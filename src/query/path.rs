@@ -154,8 +154,8 @@ impl<T: Entity> RelationOperand<T> for &Ref<T> {
 }
 
 macro_rules! key_operand {
-    ($([$($lifetime:tt)*] $type:ty;)*) => {$(
-        impl<$($lifetime)* T: Entity> RelationOperand<T> for $type
+    ($([$($generic:tt)*] $type:ty;)*) => {$(
+        impl<$($generic)* T: Entity> RelationOperand<T> for $type
         where
             T::Id: KeyFrom<$type>,
         {
@@ -166,14 +166,7 @@ macro_rules! key_operand {
     )*};
 }
 
-key_operand! {
-    [] i16;
-    [] i32;
-    [] i64;
-    [] uuid::Uuid;
-    [] String;
-    ['a,] &'a str;
-}
+for_every_key_form!(key_operand);
 
 /// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
 /// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.
@@ -283,7 +276,7 @@ impl<R: Entity, T: Entity> ToMany<R, T> {
         self.quantified(Quantifier::Every, Self::inner(condition))
     }
 
-    /// There are no related entities.
+    /// There are no related entities; also true behind a to-one relation that is missing.
     pub fn is_empty(self) -> Condition<R> {
         self.quantified(Quantifier::None, Expression::All(Vec::new()))
     }
@@ -320,6 +313,14 @@ pub trait LoadPath<R: Entity> {
 
     /// The path to the target.
     fn target_path(&self) -> FieldPath;
+
+    /// Whether the path leads to as many entities as [`Loaded`](Self::Loaded) holds.
+    ///
+    /// # Errors
+    /// [`crate::Error::Validation`] if it leads to many, and `Loaded` is one.
+    fn check(&self) -> Result<(), crate::Error> {
+        Ok(())
+    }
 
     /// What the relation of an entity refers to, after it was populated.
     ///

@@ -3,40 +3,14 @@
 use std::fmt::Write as _;
 
 use super::expression::{Bound, Expression, Operator, OrderTerm, Quantifier};
-use super::identifier::{push_column, push_joined, push_table, without_modifiers};
-use super::parameter::Param;
+use super::identifier::{push_array_cast, push_cast, push_joined, push_table};
+use super::parameter::{Param, key_arrays};
+use super::placed::{Location, Place, Placed, Scope, placed, push_any_of};
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PropertyDef, RelationDef};
+use crate::metadata::{EntityDef, Metadata, RelationDef};
 use crate::types::Key;
-
-/// One FROM list: the entity that it starts with, and what was joined to it.
-pub(super) struct Scope {
-    alias: String,
-    entity: usize,
-    joined: Vec<(Vec<u16>, String)>,
-    sql: String,
-}
-
-impl Scope {
-    pub(super) const fn new(alias: String, entity: usize) -> Self {
-        Self { alias, entity, joined: Vec::new(), sql: String::new() }
-    }
-
-    /// The joins, to be put behind the FROM list's first entry.
-    pub(super) fn joins(&self) -> &str {
-        &self.sql
-    }
-}
-
-/// Where a path ends.
-enum Place<'a> {
-    /// At the entity with this alias.
-    At(String, &'a EntityDef),
-    /// It goes on over a to-many relation, after this many hops.
-    Many(usize),
-}
 
 /// Writes conditions and collects their parameters.
 pub(super) struct Writer<'a> {
@@ -54,7 +28,12 @@ impl<'a> Writer<'a> {
         self.params
     }
 
-    fn alias(&mut self) -> String {
+    pub(super) const fn metadata(&self) -> &'a Metadata {
+        self.metadata
+    }
+
+    /// A new alias for a table.
+    pub(super) fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("t{}", self.aliases)
     }
@@ -65,19 +44,20 @@ impl<'a> Writer<'a> {
         format!("${}::int8", self.params.len())
     }
 
-    /// Binds a value and casts it to what the column is, where that was given by hand.
-    fn bind(&mut self, entity: &EntityDef, value: &Bound, sql_type: Option<&str>) -> Result<String, Error> {
+    /// Binds a value and casts it to what the column is, where that was given by hand. A value may be an array of what
+    /// the column holds.
+    fn bind(&mut self, entity: &EntityDef, column: &Placed<'_>, value: &Bound) -> Result<String, Error> {
         let bytes = value.value.clone().map_err(|error| Error::Conversion {
             entity: entity.meta.name,
-            column: "of a condition".to_owned(),
+            column: column.name.to_owned(),
             message: error.message,
         })?;
         self.params.push(Param::One(value.pg, Some(bytes)));
         let mut text = format!("${}::{}", self.params.len(), value.pg.name);
-        if let Some(sql_type) = sql_type {
-            let base = without_modifiers(sql_type);
-            let array = value.pg.is_array() && !base.ends_with("[]");
-            let _ = write!(text, "::{base}{}", if array { "[]" } else { "" });
+        if value.pg == column.pg {
+            push_cast(&mut text, column.sql_type);
+        } else {
+            push_array_cast(&mut text, column.sql_type);
         }
         Ok(text)
     }
@@ -101,9 +81,9 @@ impl<'a> Writer<'a> {
     pub(super) fn order(&mut self, scope: &mut Scope, terms: &[OrderTerm]) -> Result<String, Error> {
         let mut out = String::new();
         for term in terms {
-            let columns = match self.place(scope, &term.path)? {
-                Place::At(alias, entity) => self.columns(scope, &term.path, term.property, &alias, entity)?,
-                Place::Many(_) => {
+            let columns = match self.locate(scope, &term.path, term.property)? {
+                Location::At { columns, .. } => columns,
+                Location::Many(_) => {
                     let message = format!("cannot order by {:?}: it leads over a to-many relation", term.path);
                     return Err(Error::validation(term.path.start().name, message));
                 }
@@ -112,7 +92,7 @@ impl<'a> Writer<'a> {
                 if !out.is_empty() {
                     out.push_str(", ");
                 }
-                out.push_str(&column);
+                out.push_str(&column.text);
                 if term.descending {
                     out.push_str(" DESC");
                 }
@@ -136,51 +116,51 @@ impl<'a> Writer<'a> {
                 out.push(')');
                 Ok(())
             }
-            Expression::Compare { path, property, operator, value } => match self.place(scope, path)? {
-                Place::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Compare {
+            Expression::Compare { path, property, operator, value } => match self.locate(scope, path, *property)? {
+                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Compare {
                     path,
                     property: *property,
                     operator: *operator,
                     value: value.clone(),
                 }),
-                Place::At(alias, entity) => {
-                    let column = self.columns(scope, path, *property, &alias, entity)?.concat();
-                    let value = self.bind(entity, value, sql_type(entity, *property))?;
-                    out.push_str(&column);
+                Location::At { entity, columns } => {
+                    let column = one(&columns, path)?;
+                    let value = self.bind(entity, column, value)?;
+                    out.push_str(&column.text);
                     push_operator(out, *operator, &value);
                     Ok(())
                 }
             },
-            Expression::Between { path, property, low, high } => match self.place(scope, path)? {
-                Place::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Between {
+            Expression::Between { path, property, low, high } => match self.locate(scope, path, *property)? {
+                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Between {
                     path,
                     property: *property,
                     low: low.clone(),
                     high: high.clone(),
                 }),
-                Place::At(alias, entity) => {
-                    let column = self.columns(scope, path, *property, &alias, entity)?.concat();
-                    let low = self.bind(entity, low, sql_type(entity, *property))?;
-                    let high = self.bind(entity, high, sql_type(entity, *property))?;
-                    let _ = write!(out, "{column} BETWEEN {low} AND {high}");
+                Location::At { entity, columns } => {
+                    let column = one(&columns, path)?;
+                    let low = self.bind(entity, column, low)?;
+                    let high = self.bind(entity, column, high)?;
+                    let _ = write!(out, "{} BETWEEN {low} AND {high}", column.text);
                     Ok(())
                 }
             },
-            Expression::Null { path, property, is_null } => match self.place(scope, path)? {
-                Place::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Null {
+            Expression::Null { path, property, is_null } => match self.locate(scope, path, *property)? {
+                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Null {
                     path,
                     property: *property,
                     is_null: *is_null,
                 }),
-                Place::At(alias, entity) => {
-                    let columns = self.columns(scope, path, *property, &alias, entity)?;
-                    let column = columns.first().map_or("", String::as_str);
-                    let _ = write!(out, "{column} IS {}NULL", if *is_null { "" } else { "NOT " });
+                Location::At { columns, .. } => {
+                    // The columns of a foreign key are NULL together.
+                    let column = columns.first().ok_or_else(|| no_column(path))?;
+                    let _ = write!(out, "{} IS {}NULL", column.text, if *is_null { "" } else { "NOT " });
                     Ok(())
                 }
             },
             Expression::Key { path, keys } => self.key(scope, path, keys, out),
-            Expression::Quantified { path, property, quantifier, inner } => match self.place(scope, path)? {
+            Expression::Quantified { path, property, quantifier, inner } => match self.place(scope, path.hops())? {
                 Place::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Quantified {
                     path,
                     property: *property,
@@ -228,8 +208,7 @@ impl<'a> Writer<'a> {
         rest: impl FnOnce(FieldPath) -> Expression,
     ) -> Result<(), Error> {
         let (before, after) = path.hops().split_at(hop);
-        let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
-        let Place::At(alias, entity) = self.place(scope, &head)? else {
+        let Place::At(alias, entity) = self.place(scope, before)? else {
             return Err(Error::validation(path.start().name, format!("{path:?} cannot be followed")));
         };
         let relation = after.first().and_then(|hop| entity.relation(usize::from(*hop)));
@@ -254,18 +233,18 @@ impl<'a> Writer<'a> {
         let mut link = String::new();
         let mut from = String::new();
         push_table(&mut from, target.schema.as_deref(), &target.table);
-        let _ = write!(from, " AS {}", scope.alias);
+        let _ = write!(from, " AS {}", scope.alias());
         if let Some(pivot) = &relation.pivot {
             let pivot_alias = self.alias();
             from.push_str(" JOIN ");
             push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
             let _ = write!(from, " AS {pivot_alias} ON ");
-            push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, &scope.alias, &target.key);
+            push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, scope.alias(), &target.key);
             push_column_pairs(&mut link, &pivot_alias, &pivot.join, alias, &entity.key);
         } else {
             let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
             let owning = owning.ok_or_else(|| not_a_relation(entity))?;
-            push_column_pairs(&mut link, &scope.alias, &owning.columns, alias, &entity.key);
+            push_column_pairs(&mut link, scope.alias(), &owning.columns, alias, &entity.key);
         }
         let mut condition = String::new();
         self.expression(&mut scope, inner, &mut condition)?;
@@ -284,128 +263,41 @@ impl<'a> Writer<'a> {
         }
         let columns = match path.hops().split_last() {
             None => {
-                let entity = &self.metadata.entities[scope.entity];
-                qualified(&scope.alias, &entity.key)
+                let entity = &self.metadata.entities[scope.entity()];
+                placed(scope.alias(), &entity.key)
             }
             Some((last, before)) => {
                 let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
-                match self.place(scope, &head)? {
-                    Place::Many(hop) => {
-                        return self
-                            .through(scope, path, hop, out, |path| Expression::Key { path, keys: keys.to_vec() });
-                    }
-                    Place::At(alias, entity) => {
-                        let relation = entity.relation(usize::from(*last)).ok_or_else(|| not_a_relation(entity))?;
-                        if relation.is_owning_to_one() {
-                            qualified(&alias, &relation.columns)
-                        } else {
-                            let Place::At(alias, target) = self.place(scope, path)? else {
-                                return Err(not_a_relation(entity));
-                            };
-                            qualified(&alias, &target.key)
-                        }
+                match self.locate(scope, &head, *last)? {
+                    Location::At { columns, .. } => columns,
+                    Location::Many(hop) => {
+                        let rest = |path| Expression::Key { path, keys: keys.to_vec() };
+                        return self.through(scope, path, hop, out, rest);
                     }
                 }
             }
         };
+        let first = self.params.len() + 1;
+        let [key] = keys else {
+            let types = columns.iter().map(|column| column.pg);
+            let arrays = key_arrays(types, keys.iter(), keys.len());
+            self.params.extend(arrays.map_err(|error| Error::Conversion {
+                entity: path.start().name,
+                column: columns.first().map_or("", |column| column.name).to_owned(),
+                message: error.message,
+            })?);
+            push_any_of(out, &columns, first);
+            return Ok(());
+        };
         out.push('(');
-        for (index, key) in keys.iter().enumerate() {
-            if index > 0 {
-                out.push_str(" OR ");
-            }
-            push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, ((column, definition), part)| {
-                self.params.push(Param::key_part(definition.pg, part));
-                let _ = write!(out, "{column} = ${}::{}", self.params.len(), definition.pg.name);
-                if let Some(sql_type) = definition.sql_type {
-                    let _ = write!(out, "::{sql_type}");
-                }
-            });
-        }
+        push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
+            self.params.push(Param::key_part(column.pg, part));
+            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
+            push_cast(out, column.sql_type);
+        });
         out.push(')');
         Ok(())
     }
-
-    /// Follows a path, joining what is not joined yet.
-    fn place(&mut self, scope: &mut Scope, path: &FieldPath) -> Result<Place<'a>, Error> {
-        let metadata = self.metadata;
-        let mut entity = &metadata.entities[scope.entity];
-        let mut alias = scope.alias.clone();
-        for (index, hop) in path.hops().iter().enumerate() {
-            let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
-            if relation.meta.kind.is_to_many() {
-                return Ok(Place::Many(index));
-            }
-            let target = metadata.target(relation);
-            let prefix = &path.hops()[..=index];
-            let known = scope.joined.iter().find(|(hops, _)| hops == prefix).map(|(_, alias)| alias.clone());
-            alias = match known {
-                Some(alias) => alias,
-                None => {
-                    let next = self.alias();
-                    scope.sql.push_str(" LEFT JOIN ");
-                    push_table(&mut scope.sql, target.schema.as_deref(), &target.table);
-                    let _ = write!(scope.sql, " AS {next} ON ");
-                    if relation.is_owning_to_one() {
-                        push_column_pairs(&mut scope.sql, &next, &target.key, &alias, &relation.columns);
-                    } else {
-                        let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
-                        let owning = owning.ok_or_else(|| not_a_relation(entity))?;
-                        push_column_pairs(&mut scope.sql, &next, &owning.columns, &alias, &entity.key);
-                    }
-                    scope.joined.push((prefix.to_vec(), next.clone()));
-                    next
-                }
-            };
-            entity = target;
-        }
-        Ok(Place::At(alias, entity))
-    }
-
-    /// The column of a property at a place; the key columns of a relation.
-    fn columns(
-        &mut self,
-        scope: &mut Scope,
-        path: &FieldPath,
-        property: u16,
-        alias: &str,
-        entity: &EntityDef,
-    ) -> Result<Vec<String>, Error> {
-        match entity.properties.get(usize::from(property)) {
-            Some(PropertyDef::Column(column)) => {
-                let mut out = String::new();
-                push_column(&mut out, alias, &column.name);
-                Ok(vec![out])
-            }
-            Some(PropertyDef::Relation(relation)) if relation.is_owning_to_one() => {
-                Ok(qualified(alias, &relation.columns).into_iter().map(|(column, _)| column).collect())
-            }
-            Some(PropertyDef::Relation(relation)) if relation.is_inverse_one_to_one() => {
-                match self.place(scope, &path.then(property))? {
-                    Place::At(alias, target) => {
-                        Ok(qualified(&alias, &target.key).into_iter().map(|(column, _)| column).collect())
-                    }
-                    Place::Many(_) => Err(not_a_relation(entity)),
-                }
-            }
-            _ => Err(not_a_relation(entity)),
-        }
-    }
-}
-
-fn qualified<'a>(alias: &str, columns: &'a [KeyColumnDef]) -> Vec<(String, &'a KeyColumnDef)> {
-    columns
-        .iter()
-        .map(|column| {
-            let mut out = String::new();
-            push_column(&mut out, alias, &column.name);
-            (out, column)
-        })
-        .collect()
-}
-
-/// The SQL type of a column, where it was given by hand.
-fn sql_type(entity: &EntityDef, property: u16) -> Option<&'static str> {
-    entity.column(usize::from(property)).and_then(|column| column.meta.sql_type)
 }
 
 fn push_operator(out: &mut String, operator: Operator, value: &str) {
@@ -423,7 +315,19 @@ fn push_operator(out: &mut String, operator: Operator, value: &str) {
     };
 }
 
-fn not_a_relation(entity: &EntityDef) -> Error {
+/// The column of a property that has one.
+fn one<'c, 'a>(columns: &'c [Placed<'a>], path: &FieldPath) -> Result<&'c Placed<'a>, Error> {
+    match columns {
+        [column] => Ok(column),
+        _ => Err(no_column(path)),
+    }
+}
+
+fn no_column(path: &FieldPath) -> Error {
+    Error::validation(path.start().name, format!("a condition on {path:?} compares something that is no column"))
+}
+
+pub(super) fn not_a_relation(entity: &EntityDef) -> Error {
     Error::validation(
         entity.meta.name,
         format!("a condition follows something of {} that is no relation", entity.meta.name),

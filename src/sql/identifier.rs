@@ -48,13 +48,39 @@ pub(super) fn push_joined<T>(
     }
 }
 
-/// The name of a type without its modifiers: `numeric(10,2)` → `numeric`. What is compared must not be rounded first.
-pub(super) fn without_modifiers(sql_type: &str) -> String {
-    match (sql_type.find('('), sql_type.find(')')) {
+/// Appends the cast to a column's type, where that was given by hand.
+pub(super) fn push_cast(out: &mut String, sql_type: Option<&str>) {
+    if let Some(sql_type) = sql_type {
+        out.push_str("::");
+        out.push_str(&without_modifiers(sql_type));
+    }
+}
+
+/// Appends the cast to arrays of a column's type, where that was given by hand.
+pub(super) fn push_array_cast(out: &mut String, sql_type: Option<&str>) {
+    push_cast(out, sql_type);
+    if sql_type.is_some() {
+        out.push_str("[]");
+    }
+}
+
+/// The name of a type without its modifiers: `numeric(10,2)` → `numeric`.
+///
+/// What is compared must not be rounded first, and what is written must not be cut off without an error: an explicit cast
+/// to `varchar(5)` does that, the assignment to such a column refuses.
+fn without_modifiers(sql_type: &str) -> String {
+    let name = match (sql_type.find('('), sql_type.find(')')) {
         (Some(open), Some(close)) if open < close => {
             format!("{}{}", sql_type[..open].trim_end(), &sql_type[close + 1..])
         }
         _ => sql_type.to_owned(),
+    };
+    let (element, suffix) = name.strip_suffix("[]").map_or((name.as_str(), ""), |element| (element, "[]"));
+    // Alone, these mean a length of one.
+    match element.to_ascii_lowercase().as_str() {
+        "char" | "character" | "nchar" => format!("bpchar{suffix}"),
+        "bit" => format!("varbit{suffix}"),
+        _ => name,
     }
 }
 
@@ -74,5 +100,14 @@ mod tests {
         assert_eq!(without_modifiers("numeric(10, 2)"), "numeric");
         assert_eq!(without_modifiers("timestamp(3) with time zone"), "timestamp with time zone");
         assert_eq!(without_modifiers("mood"), "mood");
+        assert_eq!(without_modifiers("varchar(5)[]"), "varchar[]");
+    }
+
+    #[test]
+    fn types_whose_length_is_one_by_default_get_a_name_without_length() {
+        assert_eq!(without_modifiers("char(5)"), "bpchar");
+        assert_eq!(without_modifiers("CHARACTER(5)[]"), "bpchar[]");
+        assert_eq!(without_modifiers("bit(8)"), "varbit");
+        assert_eq!(without_modifiers("character varying(5)"), "character varying");
     }
 }

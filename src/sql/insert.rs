@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::identifier::{push_identifier, push_list, push_table};
+use super::identifier::{push_cast, push_identifier, push_list, push_table};
 use crate::metadata::{EntityDef, PropertyDef};
 use crate::types::PgType;
 
@@ -40,10 +40,9 @@ pub(super) const fn travel_type(pg: PgType) -> &'static str {
 /// Appends `s.c0`, cast to the column's type where that is not the type it travels as.
 pub(super) fn push_value(out: &mut String, name: &str, column: &Written<'_>) {
     let _ = write!(out, "s.{name}");
-    if let Some(sql_type) = column.sql_type {
-        let _ = write!(out, "::{sql_type}");
-    } else if column.pg.is_array() {
-        let _ = write!(out, "::{}", column.pg.name);
+    match column.sql_type {
+        None if column.pg.is_array() => push_cast(out, Some(column.pg.name)),
+        sql_type => push_cast(out, sql_type),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::identifier::{push_column, push_identifier, push_joined, push_list, push_table};
-use super::select::{ROOT, push_any_of, push_column_pairs, push_key_order, push_select_list};
+use super::identifier::{push_cast, push_column, push_identifier, push_joined, push_list, push_table};
+use super::placed::{placed, push_any_of};
+use super::select::{ROOT, push_column_pairs, push_key_order, push_select_list};
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PivotDef};
 
 /// The name under which the pivot table is joined.
@@ -30,9 +31,7 @@ fn push_rows(out: &mut String, pivot: &PivotDef) {
 /// Appends `s.c0`, cast to the column's type where that was given by hand.
 fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
     let _ = write!(out, "s.c{index}");
-    if let Some(sql_type) = column.sql_type {
-        let _ = write!(out, "::{sql_type}");
-    }
+    push_cast(out, column.sql_type);
 }
 
 /// The text that links pairs; a pair that is linked already stays as it is.
@@ -69,7 +68,7 @@ pub(crate) fn pivot_clear(pivot: &PivotDef) -> String {
     let mut text = "DELETE FROM ".to_owned();
     push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
     let _ = write!(text, " AS {PIVOT} WHERE ");
-    push_any_of(&mut text, PIVOT, &pivot.join, 1);
+    push_any_of(&mut text, &placed(PIVOT, &pivot.join), 1);
     text
 }
 
@@ -93,7 +92,7 @@ pub(crate) fn select_through_pivot(metadata: &Metadata, target: &EntityDef, pivo
     let _ = write!(text, " AS {ROOT} ON ");
     push_column_pairs(&mut text, ROOT, &target.key, PIVOT, &pivot.inverse_join);
     let _ = write!(text, "{joins} WHERE ");
-    push_any_of(&mut text, PIVOT, &pivot.join, 1);
+    push_any_of(&mut text, &placed(PIVOT, &pivot.join), 1);
     text.push_str(" ORDER BY ");
     push_key_order(&mut text, target);
     text

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::condition::{Scope, Writer};
+use super::condition::Writer;
 use super::expression::Selection;
-use super::identifier::{push_column, push_joined, push_list, push_table};
+use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
 use super::parameter::{Param, Statement};
+use super::placed::{Scope, placed, push_any_of};
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PropertyDef};
 
@@ -69,37 +70,6 @@ pub(super) fn push_column_pairs(out: &mut String, one: &str, ones: &[KeyColumnDe
 /// Appends `t0."a", t0."b"`: the key, as the order that makes results repeatable.
 pub(super) fn push_key_order(out: &mut String, entity: &EntityDef) {
     push_list(out, &entity.key, |out, column| push_column(out, ROOT, &column.name));
-}
-
-/// Appends the condition that the columns are one of the keys in the array parameters that start at `first`.
-pub(super) fn push_any_of(out: &mut String, alias: &str, columns: &[KeyColumnDef], first: usize) {
-    if let [column] = columns {
-        push_column(out, alias, &column.name);
-        let _ = write!(out, " = ANY(${first}::{}", column.pg.array_name);
-        if let Some(sql_type) = column.sql_type {
-            let _ = write!(out, "::{sql_type}[]");
-        }
-        out.push(')');
-        return;
-    }
-    out.push('(');
-    push_list(out, columns, |out, column| push_column(out, alias, &column.name));
-    out.push_str(") IN (SELECT ");
-    push_list(out, columns.iter().enumerate(), |out, (index, column)| {
-        let _ = write!(out, "k{index}");
-        if let Some(sql_type) = column.sql_type {
-            let _ = write!(out, "::{sql_type}");
-        }
-    });
-    out.push_str(" FROM unnest(");
-    push_list(out, columns.iter().enumerate(), |out, (index, column)| {
-        let _ = write!(out, "${}::{}", first + index, column.pg.array_name);
-    });
-    out.push_str(") AS k(");
-    push_list(out, 0..columns.len(), |out, index| {
-        let _ = write!(out, "k{index}");
-    });
-    out.push_str("))");
 }
 
 /// The rows that a find asks for.
@@ -183,13 +153,11 @@ pub(crate) fn select_by_columns(
         push_joined(&mut text, " AND ", columns.iter().enumerate(), |text, (index, column)| {
             push_column(text, ROOT, &column.name);
             let _ = write!(text, " = ${}::{}", index + 1, column.pg.name);
-            if let Some(sql_type) = column.sql_type {
-                let _ = write!(text, "::{sql_type}");
-            }
+            push_cast(text, column.sql_type);
         });
         return text;
     }
-    push_any_of(&mut text, ROOT, columns, 1);
+    push_any_of(&mut text, &placed(ROOT, columns), 1);
     text.push_str(" ORDER BY ");
     push_key_order(&mut text, entity);
     text

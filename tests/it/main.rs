@@ -17,12 +17,18 @@
 
 mod borrowing;
 mod cancellation;
+mod composite_keys;
 mod connecting;
 mod ephemeral_database;
 mod errors;
+mod filters;
 mod identity;
+mod keys;
 mod library;
 mod merging;
+mod ordering;
+mod populate;
+mod relation_filters;
 mod rollback_memory;
 mod savepoints;
 mod schema;
