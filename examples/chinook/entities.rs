@@ -4,8 +4,9 @@
 //! Lengths and types are only used when tables are made; they are here so that the entities describe the same tables as
 //! the script.
 //!
-//! Money is `numeric(10,2)` in the database and an `f64` here, which holds every amount below 90 trillion exactly enough
-//! to be printed with two digits. `sql_type` makes the statements convert in both directions.
+//! Money is `numeric(10,2)` in the database and an `f64` here, because there is no decimal type among the types of columns.
+//! `sql_type` makes the statements convert in both directions. Ten digits survive that, and so do sums of some thousands of
+//! them, if they are rounded to two digits where they are shown.
 
 use howdah::prelude::*;
 

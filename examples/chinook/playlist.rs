@@ -2,7 +2,7 @@
 
 use howdah::prelude::*;
 
-use crate::entities::*;
+use super::entities::*;
 
 /// The SQL that shows what the playlist has.
 pub const SQL: &str = "SELECT e.track_id, t.name FROM playlist_track e JOIN track t USING (track_id)

@@ -15,6 +15,7 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod chinook;
 mod ephemeral_database;
 mod library;
 mod schema;
