@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("nothing to show: {missing}");
             return Ok(());
         }
-        Err(missing) => return Err(missing.into()),
+        Err(missing) => return Err(missing.to_string().into()),
     };
     println!("loading {}\n", path.display());
     let database = TestDatabase::new().await?;

@@ -16,6 +16,7 @@
 )]
 
 mod chinook;
+mod documentation;
 mod ephemeral_database;
 mod library;
 mod schema;
