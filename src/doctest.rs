@@ -25,3 +25,31 @@ where
         panic!("the example failed: {error}");
     }
 }
+
+/// The pages of the guide and the README: what they show compiles and runs.
+///
+/// The examples of one edition are one program, in which all entities are known: those that show `Orm::connect` are
+/// marked `standalone_crate`, the others list their entities.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($name:ident = $path:literal;)*) => {$(
+            #[doc = include_str!(concat!("../", $path))]
+            mod $name {}
+        )*};
+    }
+
+    pages! {
+        readme = "README.md";
+        introduction = "docs/src/introduction.md";
+        entities = "docs/src/entities.md";
+        relations = "docs/src/relations.md";
+        types = "docs/src/types.md";
+        writing = "docs/src/writing.md";
+        finding = "docs/src/finding.md";
+        transactions = "docs/src/transactions.md";
+        errors = "docs/src/errors.md";
+        testing = "docs/src/testing.md";
+        rules = "docs/src/rules.md";
+    }
+}

@@ -4,7 +4,7 @@
 //! it as few statements in one transaction. Relations are loaded along when you ask for it, and nested transactions are
 //! savepoints that restore the memory, too.
 //!
-//! ```
+//! ```standalone_crate
 //! # howdah::doctest::run(async |url| {
 //! use howdah::prelude::*;
 //!

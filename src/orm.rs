@@ -14,7 +14,7 @@ use crate::unit_of_work::CommitOrder;
 
 /// A database and the entities in it. Cheap to clone; one a program is enough.
 ///
-/// ```
+/// ```standalone_crate
 /// # howdah::doctest::run(async |url| {
 /// use howdah::prelude::*;
 ///

@@ -65,7 +65,7 @@ impl EntityManager {
     ///     pub balance: i64,
     /// }
     ///
-    /// # let orm = Orm::connect(&url).await?;
+    /// # let orm = Orm::builder().url(&url).entities(entities![Account]).connect().await?;
     /// # orm.schema().create().await?;
     /// let em = orm.em();
     /// let [ada, bob] = em.persist([

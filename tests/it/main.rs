@@ -17,8 +17,11 @@
 
 mod borrowing;
 mod cancellation;
+mod chinook;
+mod compile_fail;
 mod composite_keys;
 mod connecting;
+mod documentation;
 mod ephemeral_database;
 mod errors;
 mod filters;
