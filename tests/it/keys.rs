@@ -87,9 +87,8 @@ macro_rules! story {
             parent.write().friends.remove(&found);
             assert_eq!(em.flush().await.unwrap().updated, 1);
             let table = $entity::table();
-            let rows =
-                fixture.rows(&format!("SELECT count(*), count(parent_id) FROM {table} WHERE name = 'changed'")).await;
-            assert_eq!(rows, ["1|0"]);
+            let changed = format!("SELECT count(*), count(parent_id) FROM {table} WHERE name = 'changed'");
+            assert_eq!(fixture.rows(&changed).await, ["1|0"]);
             assert_eq!(fixture.rows(&format!("SELECT count(*) FROM {table}_friends")).await, ["0"]);
             em.remove(&parent);
             em.remove(&found);
