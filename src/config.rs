@@ -189,10 +189,10 @@ impl OrmBuilder {
     /// [`Error::Validation`] if none of them is set, or if `PGPORT` or `PGCONNECT_TIMEOUT` is no number.
     #[allow(clippy::wrong_self_convention, reason = "reads as what it does in the chain of options")]
     pub fn from_env(self) -> Result<Self, Error> {
-        self.from_variables(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        self.variables(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn from_variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    fn variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         if let Some(url) = variable("DATABASE_URL") {
             return Ok(self.url(url));
         }
@@ -310,9 +310,8 @@ mod tests {
     use super::*;
 
     fn with(variables: &[(&str, &str)]) -> Result<OrmBuilder, Error> {
-        Orm::builder().from_variables(|name| {
-            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-        })
+        Orm::builder()
+            .variables(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub enum Error {
         /// The table.
         table: String,
         /// The columns of the constraint, if they are known.
-        columns: Vec<String>,
+        columns: Box<[String]>,
         /// The server's answer.
         source: Box<tokio_postgres::Error>,
     },
@@ -76,7 +76,7 @@ pub enum Error {
         /// The table.
         table: String,
         /// The columns of the constraint, if they are known.
-        columns: Vec<String>,
+        columns: Box<[String]>,
         /// The server's answer.
         source: Box<tokio_postgres::Error>,
     },

@@ -58,6 +58,9 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `testing` | [`testing`]: a PostgreSQL that starts itself and a database per test, for your own tests |
+// Of the library only: examples and tests define public things that nobody reads the documentation of.
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -10,15 +10,16 @@ mod property;
 mod resolve;
 mod validate;
 
+pub(crate) use definition::HydrateFn;
 pub use definition::{
-    CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, HydrateFn, IndexMeta, PropertyKind, PropertyMeta,
-    RelationKind, RelationMeta,
+    CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, IndexMeta, PropertyKind, PropertyMeta, RelationKind,
+    RelationMeta,
 };
 pub use naming::{EntityCaseNamingStrategy, NamingStrategy, UnderscoreNamingStrategy};
-pub(crate) use object::address;
-pub use object::{
-    AnyCell, AnyCollection, AnyReference, CollectionChanges, EntityObject, EntityView, Graph, GraphLink, Lifecycle,
-    ReferenceTarget, Snapshot,
+pub use object::GraphLink;
+pub(crate) use object::{
+    AnyCell, AnyCollection, AnyReference, CollectionChanges, EntityObject, EntityView, Graph, Lifecycle,
+    ReferenceTarget, Snapshot, address,
 };
 pub use property::{ColumnType, Property};
 pub(crate) use resolve::{ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef};

@@ -21,7 +21,8 @@ mod uuid;
 
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
-pub use row::{RawColumn, RowReader};
+pub(crate) use row::RawColumn;
+pub use row::RowReader;
 
 /// A PostgreSQL type, with the OIDs that the server gives its values and its arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,13 +42,13 @@ impl Error {
             &SqlState::UNIQUE_VIOLATION => {
                 let owner = owner();
                 let entity = entity_of(&owner);
-                let (properties, columns) = owner.map(|o| (o.1, o.2)).unwrap_or_default();
+                let (properties, columns) = owner.map(|o| (o.1, o.2.into())).unwrap_or_default();
                 Self::UniqueViolation { entity, properties, constraint, table, columns, source }
             }
             &SqlState::FOREIGN_KEY_VIOLATION => {
                 let owner = owner();
                 let entity = entity_of(&owner);
-                let (properties, columns) = owner.map(|o| (o.1, o.2)).unwrap_or_default();
+                let (properties, columns) = owner.map(|o| (o.1, o.2.into())).unwrap_or_default();
                 Self::ForeignKeyViolation { entity, properties, constraint, table, columns, source }
             }
             &SqlState::NOT_NULL_VIOLATION => {

@@ -70,7 +70,7 @@ impl Session {
         };
         check_guards(&graph, &changes)?;
         if changes.is_empty() {
-            publish(&graph, changes, &Outcome::default())?;
+            publish(&graph, &changes, &Outcome::default())?;
             return Ok(FlushSummary::default());
         }
         let plan = plan(&self.orm.metadata, &self.orm.order, &changes)?;
@@ -80,7 +80,7 @@ impl Session {
         check_guards(&graph, &changes)?;
         transaction.commit(&mut summary).await?;
         self.tracker.wrote();
-        publish(&graph, changes, &outcome)?;
+        publish(&graph, &changes, &outcome)?;
         Ok(summary)
     }
 

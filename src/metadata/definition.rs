@@ -98,7 +98,7 @@ impl EntityMeta {
 }
 
 /// Makes a managed cell of the row that the reader stands before.
-pub type HydrateFn = fn(&mut RowReader<'_>, Key, &GraphLink) -> Result<Arc<dyn AnyCell>, Error>;
+pub(crate) type HydrateFn = fn(&mut RowReader<'_>, Key, &GraphLink) -> Result<Arc<dyn AnyCell>, Error>;
 
 /// One field of an entity: a column or a relation. Transient fields are not listed.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ pub enum PropertyKind {
 }
 
 /// Makes the value of a property (`default`, `on_create`, `on_update`).
-pub type PropertyValue = fn() -> Box<dyn Property>;
+pub(crate) type PropertyValue = fn() -> Box<dyn Property>;
 
 /// The options of a column.
 #[derive(Debug)]

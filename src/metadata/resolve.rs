@@ -20,7 +20,6 @@ pub(crate) struct KeyColumnDef {
     pub(crate) pg: PgType,
     /// The SQL type of the column, where it was given by hand.
     pub(crate) sql_type: Option<&'static str>,
-    pub(crate) length: Option<u32>,
 }
 
 /// A column of its own.
@@ -299,7 +298,6 @@ impl Resolver<'_> {
                     name: self.column_name(property, column),
                     pg: column.pg,
                     sql_type: column.sql_type,
-                    length: column.length,
                 }),
                 PropertyKind::Relation(relation) => key.extend(self.foreign_key(property, relation)),
             }

@@ -19,7 +19,7 @@ pub(crate) enum PopulateRequest {
 pub(crate) struct PopulateNode {
     /// The property index of the relation.
     pub(crate) relation: usize,
-    pub(crate) children: Vec<PopulateNode>,
+    pub(crate) children: Vec<Self>,
 }
 
 impl PopulateNode {

@@ -208,7 +208,7 @@ mod tests {
                 let _ = Vec::<String>::decode(&changed);
             }
         }
-        let mut longer = raw.clone();
+        let mut longer = raw;
         longer.put_u8(0);
         assert!(Vec::<String>::decode(&longer).is_err());
     }

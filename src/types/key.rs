@@ -294,8 +294,8 @@ impl KeyFrom<&str> for String {
     }
 }
 
-impl KeyFrom<&String> for String {
-    fn key_from(value: &String) -> Option<Self> {
+impl KeyFrom<&Self> for String {
+    fn key_from(value: &Self) -> Option<Self> {
         Some(value.clone())
     }
 }

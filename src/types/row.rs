@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// The bytes of one column, not yet converted. Result types are checked once per statement, not once per value.
 #[derive(Clone, Copy, Debug)]
-pub struct RawColumn<'a>(pub Option<&'a [u8]>);
+pub(crate) struct RawColumn<'a>(pub(crate) Option<&'a [u8]>);
 
 impl<'a> FromSql<'a> for RawColumn<'a> {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {

@@ -16,12 +16,12 @@ use crate::types::{Key, KeyPart};
 ///
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
-pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Outcome) -> Result<(), Error> {
-    let told = told(graph, &changes)?;
+pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Outcome) -> Result<(), Error> {
+    let told = told(graph, changes)?;
     for cell in changes.cells().chain(told.iter().map(|told| &told.cell)) {
         graph.tracker.keep_all(cell)?;
     }
-    let publisher = Publisher { graph, changes: &changes, outcome };
+    let publisher = Publisher { graph, changes, outcome };
     let mut still_dirty = rustc_hash::FxHashSet::default();
     for (position, row) in changes.rows.iter().enumerate() {
         if publisher.row(position, row)? {
