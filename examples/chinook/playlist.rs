@@ -19,9 +19,10 @@ pub async fn edit(em: &EntityManager) -> Result<(FlushSummary, Vec<String>), Err
 
     let tracks = grunge.read().tracks.items()?;
     for track in &tracks {
-        let album = track.read().album.as_ref().map(Ref::get).transpose()?;
-        let artist = album.map(|album| album.read().artist.get()).transpose()?;
-        if artist.is_some_and(|artist| artist.read().name.as_deref() == Some("Stone Temple Pilots")) {
+        // Loaded along with the playlist: this sends nothing.
+        let Some(album) = track.load(em, |track| track.album()).await? else { continue };
+        let artist = album.load(em, |album| album.artist()).await?;
+        if artist.read().name.as_deref() == Some("Stone Temple Pilots") {
             grunge.write().tracks.remove(track);
         }
     }

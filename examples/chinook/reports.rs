@@ -66,17 +66,15 @@ WHERE i.customer_id = 5 ORDER BY i.invoice_id, l.invoice_line_id",
 
 /// All employees are read once; the tree is then walked in memory, over the collections of the same entities.
 pub async fn employee_tree(em: &EntityManager) -> Result<Report, Error> {
-    fn walk(employee: &Managed<Employee>, depth: usize, rows: &mut Vec<String>) -> Result<(), Error> {
+    let employees = em.find::<Employee>().populate(|e| e.reports()).order_by(|e| e.id().asc()).await?;
+    let heads = employees.iter().filter(|employee| employee.read().reports_to.is_none());
+    let mut ahead: Vec<(Managed<Employee>, usize)> = heads.rev().map(|head| (head.clone(), 0)).collect();
+    let mut rows = Vec::new();
+    while let Some((employee, depth)) = ahead.pop() {
         let employee = employee.read();
         let (first, last) = (&employee.first_name, &employee.last_name);
         rows.push(format!("{}{first} {last}|{}", "  ".repeat(depth), text(&employee.title)));
-        employee.reports.items()?.iter().try_for_each(|report| walk(report, depth + 1, rows))
-    }
-
-    let employees = em.find::<Employee>().populate(|e| e.reports()).order_by(|e| e.id().asc()).await?;
-    let mut rows = Vec::new();
-    for head in employees.iter().filter(|employee| employee.read().reports_to.is_none()) {
-        walk(head, 0, &mut rows)?;
+        ahead.extend(employee.reports.items()?.into_iter().rev().map(|report| (report, depth + 1)));
     }
     Ok(Report {
         title: "who reports to whom",

@@ -24,7 +24,7 @@ pub struct EntityMeta {
     /// The comment on the table.
     pub comment: Option<&'static str>,
     /// Columns and relations, in the order of the struct's fields. The position is the index that
-    /// [`EntityObject::property`](super::EntityObject::property) takes.
+    /// `Entity::property_at` takes.
     pub properties: &'static [PropertyMeta],
     /// Indexes and unique constraints of several columns.
     pub indexes: &'static [IndexMeta],
