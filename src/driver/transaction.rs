@@ -106,7 +106,11 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first, or what `take` did not accept;
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
-        let streamed = self.while_open(self.connection.stream(statement, take)).await?;
+        // Only sending needs the transaction to be open: `take` locks entities.
+        let streamed = match self.while_open(self.connection.begin_stream(statement)).await? {
+            Ok(started) => self.connection.hand_over(started, take).await,
+            Err(error) => Err(error),
+        };
         self.note(streamed.as_ref().err());
         self.settle().await?;
         streamed
