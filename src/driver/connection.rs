@@ -117,8 +117,24 @@ impl Connection {
     /// # Errors
     /// What the server answered, or what `take` did not accept; then the other rows are not looked at.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
+        let started = self.begin_stream(statement).await?;
+        self.hand_over(started, take).await
+    }
+
+    /// The first part of [`stream`](Self::stream): sends the statement.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub(super) async fn begin_stream(&self, statement: &Statement) -> Result<Started<'_>, Error> {
         self.count_trip();
-        let mut started = self.start(statement).await.map_err(|error| self.error(error))?;
+        self.start(statement).await.map_err(|error| self.error(error))
+    }
+
+    /// The other part of [`stream`](Self::stream): hands over the rows.
+    ///
+    /// # Errors
+    /// What the server answered, or what `take` did not accept.
+    pub(super) async fn hand_over(&self, mut started: Started<'_>, take: RowSink<'_>) -> Result<(), Error> {
         let mut some = Vec::with_capacity(ROWS_AT_A_TIME);
         while let Some(row) = started.rows.try_next().await.map_err(|error| self.error(error))? {
             some.push(row);
@@ -163,7 +179,7 @@ impl Connection {
 }
 
 /// A statement whose rows are arriving, and its preparation, which is answered behind them.
-struct Started<'a> {
+pub(super) struct Started<'a> {
     rows: Pin<Box<RowStream>>,
     prepare: Option<Posted<'a, ()>>,
 }

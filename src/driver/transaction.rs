@@ -95,7 +95,7 @@ impl TransactionConnection {
     /// ended.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<Answer, Error> {
         let answer = self.while_open(self.connection.run(statement)).await?;
-        self.note(answer.is_err());
+        self.note(answer.as_ref().err());
         self.settle().await?;
         answer
     }
@@ -106,9 +106,12 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first, or what `take` did not accept;
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
-        let streamed = self.while_open(self.connection.stream(statement, take)).await?;
-        // Rows that were not accepted are no failure of the server's: the transaction goes on.
-        self.note(streamed.as_ref().is_err_and(|error| std::error::Error::source(error).is_some()));
+        // Only sending needs the transaction to be open: `take` locks entities.
+        let streamed = match self.while_open(self.connection.begin_stream(statement)).await? {
+            Ok(started) => self.connection.hand_over(started, take).await,
+            Err(error) => Err(error),
+        };
+        self.note(streamed.as_ref().err());
         self.settle().await?;
         streamed
     }
@@ -120,7 +123,7 @@ impl TransactionConnection {
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn run_all(&self, statements: &[Statement]) -> Result<Vec<Result<Answer, Error>>, Error> {
         let answers = self.while_open(self.connection.run_all(statements)).await?;
-        self.note(answers.iter().any(Result::is_err));
+        self.note(answers.iter().find_map(|answer| answer.as_ref().err()));
         self.settle().await?;
         Ok(answers)
     }
@@ -140,7 +143,11 @@ impl TransactionConnection {
         .await
     }
 
-    fn note(&self, failed: bool) {
+    /// Notes that the server has failed the transaction. What only this side did not accept has not.
+    fn note(&self, error: Option<&Error>) {
+        let failed = error.is_some_and(|error| {
+            error.sqlstate().is_some() || matches!(error, Error::Connection { .. } | Error::TransactionAborted)
+        });
         if failed {
             self.failed.store(true, Ordering::Release);
         }
@@ -158,8 +165,9 @@ impl TransactionConnection {
                 failure.get_or_insert(error);
             }
         }
-        self.note(failure.is_some());
-        failure.map_or(Ok(()), |error| Err(self.connection.error(error)))
+        let Some(error) = failure.map(|error| self.connection.error(error)) else { return Ok(()) };
+        self.note(Some(&error));
+        Err(error)
     }
 
     /// Commits: one round trip.
