@@ -17,6 +17,7 @@
 
 mod borrowing;
 mod cancellation;
+mod change_tracking;
 mod chinook;
 mod compile_fail;
 mod composite_keys;
@@ -25,6 +26,7 @@ mod documentation;
 mod ephemeral_database;
 mod errors;
 mod filters;
+mod flush;
 mod identity;
 mod keys;
 mod library;
