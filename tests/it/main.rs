@@ -27,6 +27,8 @@ mod ephemeral_database;
 mod errors;
 mod filters;
 mod flush;
+mod flush_concurrency;
+mod flush_failures;
 mod identity;
 mod keys;
 mod library;
