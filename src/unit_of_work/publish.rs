@@ -100,7 +100,7 @@ impl Publisher<'_> {
         let entity = &self.graph.metadata.entities[row.entity];
         if row.kind == ChangeKind::Delete {
             self.graph.forget(&row.cell);
-            let persisted_again = row.cell.lifecycle() == Lifecycle::Managed;
+            let persisted_again = row.scheduled && row.cell.lifecycle() == Lifecycle::Managed;
             row.cell.set_lifecycle(if persisted_again { Lifecycle::Scheduled } else { Lifecycle::Removed });
             row.cell.set_key(None);
             self.graph.remember(&row.cell);

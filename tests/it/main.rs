@@ -17,8 +17,10 @@
 
 mod borrowing;
 mod cancellation;
+mod cascades;
 mod change_tracking;
 mod chinook;
+mod collections;
 mod compile_fail;
 mod composite_keys;
 mod connecting;
@@ -32,6 +34,7 @@ mod flush_failures;
 mod identity;
 mod keys;
 mod library;
+mod many_to_many;
 mod merging;
 mod metadata;
 mod naming;
