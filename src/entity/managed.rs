@@ -164,6 +164,8 @@ fn changes_of(view: EntityView<'_>, new: bool) -> Vec<Change> {
             continue;
         }
         let precision = match &property.kind {
+            // Counted up by the UPDATE, whatever the field holds.
+            PropertyKind::Column(column) if column.version && !new => continue,
             PropertyKind::Column(column) => column.precision,
             PropertyKind::Relation(relation) if relation.mapped_by.is_some() => continue,
             PropertyKind::Relation(_) => None,

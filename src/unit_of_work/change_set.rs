@@ -59,6 +59,8 @@ pub(crate) struct RowChange {
     pub(crate) previous: Vec<(u16, Key)>,
     /// The key, if it is known before the statement runs.
     pub(crate) key: Option<Key>,
+    /// Whether the entity was persisted or removed itself, not reached by a cascade.
+    pub(crate) scheduled: bool,
 }
 
 impl RowChange {

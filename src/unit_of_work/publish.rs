@@ -44,8 +44,12 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     }
     let done: rustc_hash::FxHashSet<usize> = changes.cells().map(address).collect();
     graph.tracker.retain_pending(|cell| {
-        let written = done.contains(&address(cell)) && !still_dirty.contains(&address(cell));
-        !written && cell.lifecycle() != Lifecycle::New
+        match cell.lifecycle() {
+            Lifecycle::New => false,
+            // If it was written, it was persisted or removed in the meantime.
+            Lifecycle::Scheduled | Lifecycle::Removing => true,
+            _ => !done.contains(&address(cell)) || still_dirty.contains(&address(cell)),
+        }
     });
     Ok(())
 }
@@ -96,8 +100,10 @@ impl Publisher<'_> {
         let entity = &self.graph.metadata.entities[row.entity];
         if row.kind == ChangeKind::Delete {
             self.graph.forget(&row.cell);
-            row.cell.set_lifecycle(Lifecycle::Removed);
+            let persisted_again = row.scheduled && row.cell.lifecycle() == Lifecycle::Managed;
+            row.cell.set_lifecycle(if persisted_again { Lifecycle::Scheduled } else { Lifecycle::Removed });
             row.cell.set_key(None);
+            self.graph.remember(&row.cell);
             row.cell.publish(self.changes.flush, &mut |_| ())?;
             return Ok(false);
         }
@@ -107,7 +113,8 @@ impl Publisher<'_> {
         })?;
         if row.kind == ChangeKind::Insert {
             row.cell.set_key(key);
-            row.cell.set_lifecycle(Lifecycle::Managed);
+            let removed_again = row.scheduled && row.cell.lifecycle() == Lifecycle::New;
+            row.cell.set_lifecycle(if removed_again { Lifecycle::Removing } else { Lifecycle::Managed });
             self.graph.remember(&row.cell);
         }
         Ok(dirty)

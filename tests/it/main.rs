@@ -18,7 +18,10 @@
 
 mod borrowing;
 mod cancellation;
+mod cascades;
+mod change_tracking;
 mod chinook;
+mod collections;
 mod compile_fail;
 mod composite_keys;
 mod connecting;
@@ -26,9 +29,13 @@ mod documentation;
 mod ephemeral_database;
 mod errors;
 mod filters;
+mod flush;
+mod flush_concurrency;
+mod flush_failures;
 mod identity;
 mod keys;
 mod library;
+mod many_to_many;
 mod merging;
 mod metadata;
 mod naming;

@@ -34,6 +34,7 @@ impl Collector<'_> {
                 targets: Vec::new(),
                 previous: Vec::new(),
                 key: node.cell.key(),
+                scheduled: matches!(node.cell.lifecycle(), Lifecycle::Scheduled | Lifecycle::Removing),
             };
             let entity = self.entity(node.entity);
             match node.role {
