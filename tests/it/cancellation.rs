@@ -52,7 +52,11 @@ struct Story {
 impl Story {
     async fn begin(fixture: &Fixture) -> Self {
         let em = fixture.em();
-        fixture.database.execute("TRUNCATE author, book, shelf, tag, book_tags RESTART IDENTITY CASCADE").await.unwrap();
+        fixture
+            .database
+            .execute("TRUNCATE author, book, shelf, tag, book_tags RESTART IDENTITY CASCADE")
+            .await
+            .unwrap();
         let ada = em.persist(NewAuthor { name: "Ada".into() });
         let notes = em.persist(NewBook { title: "Notes".into(), author: ada.to_ref() });
         let removed = em.persist(NewShelf { code: "A".into() });

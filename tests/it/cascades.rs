@@ -255,7 +255,8 @@ async fn orphans_are_removed_unless_something_takes_them_in() {
         let mut taken = taker.read().books.items().unwrap();
         taken.sort_by_key(Managed::id);
         assert_eq!(taken, books[1..3]);
-        let stored = fixture.rows(&format!("SELECT title FROM book WHERE author_id = {} ORDER BY id", taker.id())).await;
+        let stored =
+            fixture.rows(&format!("SELECT title FROM book WHERE author_id = {} ORDER BY id", taker.id())).await;
         assert_eq!(stored, ["given", "moved"]);
     }
 }

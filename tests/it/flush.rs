@@ -7,7 +7,8 @@ use howdah::prelude::*;
 /// The first words of each statement: what it does to which table.
 fn heads(statements: &[String]) -> Vec<String> {
     let head = |text: &String| {
-        let words: Vec<&str> = text.split_whitespace().filter(|word| !["INTO", "FROM"].contains(word)).take(2).collect();
+        let words: Vec<&str> =
+            text.split_whitespace().filter(|word| !["INTO", "FROM"].contains(word)).take(2).collect();
         words.join(" ").replace('"', "")
     };
     statements.iter().map(head).collect()

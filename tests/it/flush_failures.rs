@@ -24,13 +24,15 @@ async fn c3_a_violated_constraint_leaves_everything_as_before_and_a_second_flush
         a.books.remove(&book);
         a.books.add(&lavinia);
     });
-    let before = fixture.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book), title FROM book").await;
+    let before =
+        fixture.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book), title FROM book").await;
     fixture.forget();
     let error = em.flush().await.unwrap_err();
     let Error::UniqueViolation { entity, properties, .. } = &error else { panic!("{error}") };
     assert_eq!((*entity, properties.as_slice()), (Some("Author"), &["name"][..]));
 
-    let after = fixture.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book), title FROM book").await;
+    let after =
+        fixture.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book), title FROM book").await;
     assert_eq!(after, before, "nothing was written");
     for (id, state, dirty) in [
         (ursula.id(), ursula.state(), ursula.is_dirty()),

@@ -212,7 +212,8 @@ async fn a_pivot_table_of_one_table_with_itself_has_two_sides() {
     assert_eq!(three.read().friends.items().unwrap(), [one.clone()]);
     assert_eq!(two.read().admirers.items().unwrap(), [one.clone()]);
     let em = fixture.em();
-    let members = em.find::<Member>().order_by(|m| m.id().asc()).populate(|m| (m.friends(), m.admirers())).await.unwrap();
+    let members =
+        em.find::<Member>().order_by(|m| m.id().asc()).populate(|m| (m.friends(), m.admirers())).await.unwrap();
     let ids = |items: &Collection<Member>| {
         let mut ids: Vec<i64> = items.items().unwrap().iter().map(Managed::id).collect();
         ids.sort_unstable();

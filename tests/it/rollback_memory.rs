@@ -209,8 +209,15 @@ async fn d2_dirty_entities_are_dirty_again_and_flush_writes_what_it_should() {
         fixture.forget();
         assert_eq!(em.flush().await.unwrap().updated, 2, "{how:?}");
         let statements = fixture.statements();
-        assert!(statements.iter().all(|text| !(text.contains("\"name\"") && text.contains("\"born\""))), "{statements:?}");
-        assert_eq!(fixture.rows("SELECT name, born FROM author ORDER BY id").await, ["Ada|1815", "Robert|~"], "{how:?}");
+        assert!(
+            statements.iter().all(|text| !(text.contains("\"name\"") && text.contains("\"born\""))),
+            "{statements:?}"
+        );
+        assert_eq!(
+            fixture.rows("SELECT name, born FROM author ORDER BY id").await,
+            ["Ada|1815", "Robert|~"],
+            "{how:?}"
+        );
     }
 }
 

@@ -215,10 +215,16 @@ async fn d2_a_transaction_that_commits_keeps_all_of_it() {
         })
         .await
         .unwrap();
-    assert_eq!((ada.state(), bob.state(), eve.state()), (EntityState::Removed, EntityState::Managed, EntityState::Managed));
+    assert_eq!(
+        (ada.state(), bob.state(), eve.state()),
+        (EntityState::Removed, EntityState::Managed, EntityState::Managed)
+    );
     assert!(eve.id() > 0);
     assert_eq!(fixture.rows("SELECT name FROM author ORDER BY id").await, ["Bob", "Eve"]);
     // Nothing of it is undone by a later failure.
     fail(&em, Failure::Error, |em| async move { em.flush().await.map(|_| ()) }).await;
-    assert_eq!((ada.state(), bob.state(), eve.state()), (EntityState::Removed, EntityState::Managed, EntityState::Managed));
+    assert_eq!(
+        (ada.state(), bob.state(), eve.state()),
+        (EntityState::Removed, EntityState::Managed, EntityState::Managed)
+    );
 }
