@@ -283,11 +283,11 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn table(&self, meta: &EntityMeta) -> String {
-        meta.table.map_or_else(|| self.naming.table_name(meta.name), str::to_owned)
+        meta.table.map_or_else(|| fit_identifier(self.naming.table_name(meta.name)), str::to_owned)
     }
 
     fn column_name(&self, property: &PropertyMeta, column: &ColumnMeta) -> String {
-        column.column.map_or_else(|| self.naming.column_name(property.name), str::to_owned)
+        column.column.map_or_else(|| fit_identifier(self.naming.column_name(property.name)), str::to_owned)
     }
 
     /// The key columns of an entity. Keys that consist of relations in a circle were refused before.
@@ -313,7 +313,7 @@ impl Resolver<'_> {
         for (position, column) in columns.iter_mut().enumerate() {
             column.name = match relation.columns.get(position) {
                 Some(name) => (*name).to_owned(),
-                None => self.naming.join_column_name(property.name, &column.name),
+                None => fit_identifier(self.naming.join_column_name(property.name, &column.name)),
             };
         }
         columns
@@ -436,14 +436,17 @@ impl Resolver<'_> {
             for (part, column) in columns.iter_mut().enumerate() {
                 column.name = match given.get(part) {
                     Some(name) => (*name).to_owned(),
-                    None => self.naming.pivot_column_name(&of.table, &column.name, same.then_some(role)),
+                    None => {
+                        let role = same.then_some(role);
+                        fit_identifier(self.naming.pivot_column_name(&of.table, &column.name, role))
+                    }
                 };
             }
             columns
         };
         let table = match relation.meta.pivot_table {
             Some(table) => table.to_owned(),
-            None => self.naming.pivot_table_name(&entity.table, entity.property_name(position)),
+            None => fit_identifier(self.naming.pivot_table_name(&entity.table, entity.property_name(position))),
         };
         PivotDef {
             schema: entity.schema.clone(),

@@ -228,3 +228,21 @@ async fn names_of_constraints_that_would_be_cut_off_stay_different_and_known() {
     let Error::UniqueViolation { properties, .. } = &error else { panic!("{error:?}") };
     assert_eq!(properties, &["the_third_property_of_a_unique_constraint"]);
 }
+
+#[derive(Entity, Clone, Debug)]
+#[entity(table = "a table whose name was given by hand and that is longer than the server keeps")]
+pub struct TooLong {
+    #[primary_key]
+    pub id: i64,
+    #[property(column = "übergroße Bezeichnungen zählen in Bytes, nicht in Zeichen, äöüß")]
+    pub name: String,
+}
+
+#[tokio::test]
+async fn a_name_given_by_hand_that_would_be_cut_off_is_reported() {
+    let builder = Orm::builder().url("postgresql://nobody@127.0.0.1:1/nowhere").entity::<TooLong>();
+    let Error::Metadata { problems } = builder.connect().await.unwrap_err() else { panic!("metadata") };
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("TooLong: the name a table whose name was given by hand"), "{problems:?}");
+    assert!(problems[1].ends_with("is 70 bytes long, and PostgreSQL keeps 63: give a shorter one"), "{problems:?}");
+}
