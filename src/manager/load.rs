@@ -15,13 +15,13 @@ impl<T: Entity> Managed<T> {
     /// # Errors
     /// [`Error::Detached`] if the entity belongs to another manager, [`Error::NotFound`] if the row that is referred to is
     /// gone, [`Error::Validation`] for a to-one relation behind a to-many one; what the server answered.
-    pub fn load<P: LoadPath<T>>(
+    pub fn load<P>(
         &self,
         em: &EntityManager,
         relation: impl FnOnce(T::Fields<T>) -> P,
     ) -> impl Future<Output = Result<P::Loaded, Error>> + Send
     where
-        P: Send + Sync,
+        P: LoadPath<T> + Send + Sync,
     {
         let path = relation(T::Fields::at(FieldPath::root(T::meta)));
         let request = PopulateRequest::Hops(path.target_path().hops().to_vec());

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::definition::{EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
 use super::naming::IDENTIFIER_LIMIT;
-use super::resolve::{EntityDef, PropertyDef};
+use super::resolved::{EntityDef, PropertyDef};
 
 /// Problems of the definitions, before names are resolved.
 pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {

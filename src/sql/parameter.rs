@@ -82,11 +82,6 @@ impl ColumnArray {
         Self { element, count: 0, has_null: false, values: BytesMut::with_capacity(rows * 12) }
     }
 
-    /// The type of the elements.
-    pub(crate) const fn element(&self) -> PgType {
-        self.element
-    }
-
     /// How many bytes the values take.
     pub(crate) fn size(&self) -> usize {
         self.values.len()

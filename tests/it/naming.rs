@@ -189,6 +189,48 @@ async fn names_given_by_hand_may_be_keywords_in_any_schema() {
     );
 }
 
+mod offices {
+    //! Two tables of one name, in two schemas.
+    use howdah::prelude::*;
+
+    #[derive(Entity, Clone, Debug)]
+    #[entity(table = "office", schema = "north")]
+    pub struct NorthOffice {
+        #[primary_key(assigned)]
+        pub id: i32,
+        #[property(unique)]
+        pub city: String,
+        #[many_to_one]
+        pub sister: Option<Ref<SouthOffice>>,
+    }
+
+    #[derive(Entity, Clone, Debug)]
+    #[entity(table = "office", schema = "south")]
+    pub struct SouthOffice {
+        #[primary_key(assigned)]
+        pub id: i32,
+        #[property(column = "city", unique)]
+        pub town: String,
+    }
+}
+
+#[tokio::test]
+async fn tables_of_one_name_in_two_schemas_are_kept_apart() {
+    use offices::*;
+    let fixture = Fixture::new(entities![NorthOffice, SouthOffice]).await;
+    let em = fixture.em();
+    let south = em.persist(NewSouthOffice { id: 1, town: "Lima".into() });
+    let north = em.persist(NewNorthOffice { id: 1, city: "Oslo".into() });
+    north.write().sister = Some(south.to_ref());
+    em.flush().await.unwrap();
+    let found = em.find::<NorthOffice>().filter(|o| o.sister().town().eq("Lima")).await.unwrap();
+    assert_eq!(found, [north]);
+    em.persist(NewSouthOffice { id: 2, town: "Lima".into() });
+    let error = em.flush().await.unwrap_err();
+    let Error::UniqueViolation { entity, properties, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((entity, properties.as_slice()), (&Some("SouthOffice"), &["town"][..]));
+}
+
 #[derive(Entity, Clone, Debug)]
 #[unique(the_first_property_of_a_unique_constraint, the_second_property_of_a_unique_constraint)]
 #[index(the_first_property_of_a_unique_constraint, the_third_property_of_a_unique_constraint)]
