@@ -2,12 +2,14 @@
 //! [`Orm`](crate::Orm) resolved it ([`Metadata`]: table and column names by the naming strategy, inverse sides, foreign
 //! keys, pivot tables). Everything below reads the resolved form only.
 
+mod constraints;
 mod definition;
 mod discovery;
 mod naming;
 mod object;
 mod property;
 mod resolve;
+mod resolved;
 mod validate;
 
 pub(crate) use definition::HydrateFn;
@@ -22,4 +24,5 @@ pub(crate) use object::{
     ReferenceTarget, Snapshot, address,
 };
 pub use property::{ColumnType, Property};
-pub(crate) use resolve::{ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef};
+pub(crate) use resolve::Metadata;
+pub(crate) use resolved::{ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef};

@@ -7,10 +7,15 @@ use super::Error;
 /// Finds the entity and the fields that a constraint or column belongs to.
 pub(crate) trait ConstraintNames {
     /// Entity, fields and columns of the constraint with this name of this table.
-    fn constraint(&self, table: &str, constraint: &str) -> Option<(&'static str, Vec<&'static str>, Vec<String>)>;
+    fn constraint(
+        &self,
+        schema: &str,
+        table: &str,
+        constraint: &str,
+    ) -> Option<(&'static str, Vec<&'static str>, Vec<String>)>;
 
     /// Entity and field of this column.
-    fn column(&self, table: &str, column: &str) -> Option<(&'static str, &'static str)>;
+    fn column(&self, schema: &str, table: &str, column: &str) -> Option<(&'static str, &'static str)>;
 }
 
 impl Error {
@@ -36,7 +41,8 @@ impl Error {
     fn from_server(answer: &DbError, source: Box<tokio_postgres::Error>, names: &dyn ConstraintNames) -> Self {
         let table = answer.table().unwrap_or_default().to_owned();
         let constraint = answer.constraint().unwrap_or_default().to_owned();
-        let owner = || names.constraint(&table, &constraint);
+        let schema = answer.schema().unwrap_or_default();
+        let owner = || names.constraint(schema, &table, &constraint);
         let entity_of = |owner: &Option<(&'static str, Vec<&'static str>, Vec<String>)>| owner.as_ref().map(|o| o.0);
         match answer.code() {
             &SqlState::UNIQUE_VIOLATION => {
@@ -53,7 +59,7 @@ impl Error {
             }
             &SqlState::NOT_NULL_VIOLATION => {
                 let column = answer.column().unwrap_or_default().to_owned();
-                let owner = names.column(&table, &column);
+                let owner = names.column(schema, &table, &column);
                 Self::NotNullViolation {
                     entity: owner.map(|owner| owner.0),
                     properties: owner.map(|owner| vec![owner.1]).unwrap_or_default(),

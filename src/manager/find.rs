@@ -89,8 +89,8 @@ impl<T: Entity> Find<T> {
     ///
     /// # Errors
     /// As awaiting the find.
-    pub fn one(self) -> impl Future<Output = Result<Option<Managed<T>>, Error>> + Send {
-        async move { Ok(self.limit(1).await?.into_iter().next()) }
+    pub async fn one(self) -> Result<Option<Managed<T>>, Error> {
+        Ok(self.limit(1).await?.into_iter().next())
     }
 }
 

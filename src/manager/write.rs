@@ -94,7 +94,7 @@ impl Session {
         summary: &mut FlushSummary,
     ) -> Result<Outcome, Error> {
         let (metadata, texts) = (&self.orm.metadata, &self.orm.texts);
-        let mut outcome = Outcome::before(changes);
+        let mut outcome = Outcome::before(metadata, changes);
         let mut next = 0;
         while next < plan.statements.len() {
             let mut statements = Vec::new();
@@ -117,6 +117,7 @@ impl Session {
             for (answer, (statement, rows)) in answers.into_iter().zip(written) {
                 outcome.take(metadata, changes, statement, &rows, &answer?.rows)?;
             }
+            outcome.compose(metadata, changes)?;
         }
         outcome.check()?;
         Ok(outcome)

@@ -82,18 +82,20 @@ fn snake_case(name: &str) -> String {
     out
 }
 
+/// After how many bytes PostgreSQL cuts identifiers off.
+pub(super) const IDENTIFIER_LIMIT: usize = 63;
+
 /// PostgreSQL cuts identifiers off after 63 bytes; a name that is longer is shortened here, with a hash of the whole
 /// name (FNV-1a), so that two long names stay different and the server's error messages can be mapped back.
 pub(super) fn fit_identifier(name: String) -> String {
-    const LIMIT: usize = 63;
-    if name.len() <= LIMIT {
+    if name.len() <= IDENTIFIER_LIMIT {
         return name;
     }
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let hash = u32::try_from(hash >> 32).unwrap_or_default();
-    let mut end = LIMIT - 9;
+    let mut end = IDENTIFIER_LIMIT - 9;
     while !name.is_char_boundary(end) {
         end -= 1;
     }

@@ -3,202 +3,21 @@
 //! Indexes are the same everywhere: an entity's position in [`Metadata::entities`], a property's position in
 //! [`EntityMeta::properties`].
 
-use std::ops::Range;
-
 use rustc_hash::FxHashMap;
 
+use super::constraints::{ConstraintOwners, constraint_owners};
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
 use super::naming::{NamingStrategy, fit_identifier};
+use super::resolved::{CheckDef, ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef};
 use super::{discovery, validate};
-use crate::error::{ConstraintNames, Error};
-use crate::types::PgType;
-
-/// A column that holds (a part of) a key.
-#[derive(Clone, Debug)]
-pub(crate) struct KeyColumnDef {
-    pub(crate) name: String,
-    pub(crate) pg: PgType,
-    /// The SQL type of the column, where it was given by hand.
-    pub(crate) sql_type: Option<&'static str>,
-}
-
-/// A column of its own.
-#[derive(Debug)]
-pub(crate) struct ColumnDef {
-    pub(crate) name: String,
-    pub(crate) meta: &'static ColumnMeta,
-    /// Where it stands in the SELECT list.
-    pub(crate) offset: usize,
-}
-
-/// A relation.
-#[derive(Debug)]
-pub(crate) struct RelationDef {
-    pub(crate) meta: &'static RelationMeta,
-    /// The entity it leads to.
-    pub(crate) target: usize,
-    /// The foreign key columns in this table; empty on the inverse side and for collections.
-    pub(crate) columns: Vec<KeyColumnDef>,
-    /// The property of the target that is the other side, if there is one.
-    pub(crate) inverse: Option<usize>,
-    pub(crate) pivot: Option<PivotDef>,
-    /// Where the columns stand in the SELECT list (of an inverse one-to-one: the target's key).
-    pub(crate) offset: usize,
-}
-
-impl RelationDef {
-    /// Whether this side has the foreign key.
-    pub(crate) fn is_owning_to_one(&self) -> bool {
-        !self.columns.is_empty()
-    }
-
-    /// Whether this is the side of a one-to-one without the foreign key.
-    pub(crate) fn is_inverse_one_to_one(&self) -> bool {
-        self.meta.kind == RelationKind::OneToOne && self.meta.mapped_by.is_some()
-    }
-}
-
-/// The pivot table of a many-to-many relation, as seen from one of its sides.
-#[derive(Clone, Debug)]
-pub(crate) struct PivotDef {
-    pub(crate) schema: Option<String>,
-    pub(crate) table: String,
-    /// The columns that refer to the entity that has the relation.
-    pub(crate) join: Vec<KeyColumnDef>,
-    /// The columns that refer to the target.
-    pub(crate) inverse_join: Vec<KeyColumnDef>,
-    /// Whether the entity that has the relation is the owning side.
-    pub(crate) owning: bool,
-    /// The entity that maps the same table, if there is one.
-    pub(crate) entity: Option<usize>,
-}
-
-/// A property.
-#[derive(Debug)]
-pub(crate) enum PropertyDef {
-    Column(ColumnDef),
-    Relation(RelationDef),
-}
-
-/// An index or unique constraint.
-#[derive(Debug)]
-pub(crate) struct IndexDef {
-    pub(crate) name: String,
-    pub(crate) columns: Vec<String>,
-    pub(crate) properties: Vec<&'static str>,
-    pub(crate) unique: bool,
-    pub(crate) deferrable: Option<&'static str>,
-    pub(crate) predicate: Option<&'static str>,
-}
-
-/// A check constraint.
-#[derive(Debug)]
-pub(crate) struct CheckDef {
-    pub(crate) name: String,
-    pub(crate) expression: &'static str,
-    pub(crate) properties: Vec<&'static str>,
-}
-
-/// An entity.
-#[derive(Debug)]
-pub(crate) struct EntityDef {
-    pub(crate) index: usize,
-    pub(crate) meta: &'static EntityMeta,
-    pub(crate) schema: Option<String>,
-    pub(crate) table: String,
-    pub(crate) properties: Vec<PropertyDef>,
-    /// The properties that are the key.
-    pub(crate) key_properties: Vec<usize>,
-    /// The columns that are the key.
-    pub(crate) key: Vec<KeyColumnDef>,
-    /// Where the key's columns stand in the SELECT list.
-    pub(crate) key_offsets: Vec<usize>,
-    /// How many columns the SELECT list has.
-    pub(crate) width: usize,
-    pub(crate) identity: Option<usize>,
-    pub(crate) uuid_key: Option<usize>,
-    pub(crate) version: Option<usize>,
-    pub(crate) indexes: Vec<IndexDef>,
-    pub(crate) checks: Vec<CheckDef>,
-}
-
-impl EntityDef {
-    /// The relation with this property index.
-    pub(crate) fn relation(&self, property: usize) -> Option<&RelationDef> {
-        match self.properties.get(property) {
-            Some(PropertyDef::Relation(relation)) => Some(relation),
-            _ => None,
-        }
-    }
-
-    /// The column with this property index.
-    pub(crate) fn column(&self, property: usize) -> Option<&ColumnDef> {
-        match self.properties.get(property) {
-            Some(PropertyDef::Column(column)) => Some(column),
-            _ => None,
-        }
-    }
-
-    /// All relations with their property indexes.
-    pub(crate) fn relations(&self) -> impl Iterator<Item = (usize, &RelationDef)> {
-        self.properties.iter().enumerate().filter_map(|(index, property)| match property {
-            PropertyDef::Relation(relation) => Some((index, relation)),
-            PropertyDef::Column(_) => None,
-        })
-    }
-
-    /// Which of the key's columns a property is; `None` if it is not part of the key.
-    pub(crate) fn key_columns_of(&self, property: usize) -> Option<Range<usize>> {
-        let mut start = 0;
-        for candidate in &self.key_properties {
-            let width = match self.properties.get(*candidate)? {
-                PropertyDef::Column(_) => 1,
-                PropertyDef::Relation(relation) => relation.columns.len(),
-            };
-            if *candidate == property {
-                return Some(start..start + width);
-            }
-            start += width;
-        }
-        None
-    }
-
-    /// The name of a property.
-    pub(crate) fn property_name(&self, property: usize) -> &'static str {
-        self.meta.properties.get(property).map_or("", |property| property.name)
-    }
-
-    /// The columns of the properties with these names.
-    fn columns_of(&self, names: &[&str]) -> Vec<String> {
-        let mut columns = Vec::new();
-        for name in names {
-            let position = self.meta.properties.iter().position(|property| property.name == *name);
-            match position.and_then(|position| self.properties.get(position)) {
-                Some(PropertyDef::Column(column)) => columns.push(column.name.clone()),
-                Some(PropertyDef::Relation(relation)) => {
-                    columns.extend(relation.columns.iter().map(|column| column.name.clone()));
-                }
-                None => {}
-            }
-        }
-        columns
-    }
-}
-
-/// Entity, fields and columns of a constraint.
-#[derive(Clone, Debug)]
-pub(crate) struct ConstraintOwner {
-    pub(crate) entity: &'static str,
-    pub(crate) properties: Vec<&'static str>,
-    pub(crate) columns: Vec<String>,
-}
+use crate::error::Error;
 
 /// All entities of one [`Orm`](crate::Orm).
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub(crate) entities: Vec<EntityDef>,
     by_address: FxHashMap<usize, usize>,
-    constraints: FxHashMap<(String, String), ConstraintOwner>,
+    pub(super) constraints: ConstraintOwners,
     pub(crate) naming: Box<dyn NamingStrategy>,
 }
 
@@ -258,22 +77,6 @@ fn address(meta: &'static EntityMeta) -> usize {
     std::ptr::from_ref(meta).addr()
 }
 
-impl ConstraintNames for Metadata {
-    fn constraint(&self, table: &str, constraint: &str) -> Option<(&'static str, Vec<&'static str>, Vec<String>)> {
-        let owner = self.constraints.get(&(table.to_owned(), constraint.to_owned()))?;
-        Some((owner.entity, owner.properties.clone(), owner.columns.clone()))
-    }
-
-    fn column(&self, table: &str, column: &str) -> Option<(&'static str, &'static str)> {
-        let entity = self.entities.iter().find(|entity| entity.table == table)?;
-        let position = entity.properties.iter().position(|property| match property {
-            PropertyDef::Column(definition) => definition.name == column,
-            PropertyDef::Relation(relation) => relation.columns.iter().any(|part| part.name == column),
-        })?;
-        Some((entity.meta.name, entity.property_name(position)))
-    }
-}
-
 struct Resolver<'a> {
     metas: &'a [&'static EntityMeta],
     by_address: FxHashMap<usize, usize>,
@@ -282,11 +85,11 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn table(&self, meta: &EntityMeta) -> String {
-        meta.table.map_or_else(|| self.naming.table_name(meta.name), str::to_owned)
+        meta.table.map_or_else(|| fit_identifier(self.naming.table_name(meta.name)), str::to_owned)
     }
 
     fn column_name(&self, property: &PropertyMeta, column: &ColumnMeta) -> String {
-        column.column.map_or_else(|| self.naming.column_name(property.name), str::to_owned)
+        column.column.map_or_else(|| fit_identifier(self.naming.column_name(property.name)), str::to_owned)
     }
 
     /// The key columns of an entity. Keys that consist of relations in a circle were refused before.
@@ -311,7 +114,7 @@ impl Resolver<'_> {
         for (position, column) in columns.iter_mut().enumerate() {
             column.name = match relation.columns.get(position) {
                 Some(name) => (*name).to_owned(),
-                None => self.naming.join_column_name(property.name, &column.name),
+                None => fit_identifier(self.naming.join_column_name(property.name, &column.name)),
             };
         }
         columns
@@ -434,14 +237,17 @@ impl Resolver<'_> {
             for (part, column) in columns.iter_mut().enumerate() {
                 column.name = match given.get(part) {
                     Some(name) => (*name).to_owned(),
-                    None => self.naming.pivot_column_name(&of.table, &column.name, same.then_some(role)),
+                    None => {
+                        let role = same.then_some(role);
+                        fit_identifier(self.naming.pivot_column_name(&of.table, &column.name, role))
+                    }
                 };
             }
             columns
         };
         let table = match relation.meta.pivot_table {
             Some(table) => table.to_owned(),
-            None => self.naming.pivot_table_name(&entity.table, entity.property_name(position)),
+            None => fit_identifier(self.naming.pivot_table_name(&entity.table, entity.property_name(position))),
         };
         PivotDef {
             schema: entity.schema.clone(),
@@ -529,80 +335,4 @@ impl Resolver<'_> {
         entity.indexes = indexes;
         entity.checks = checks;
     }
-}
-
-impl Metadata {
-    /// The name of a foreign key constraint.
-    pub(crate) fn foreign_key_name(&self, table: &str, columns: &[KeyColumnDef]) -> String {
-        foreign_key_name(&*self.naming, table, columns)
-    }
-
-    /// The name of an index on a pivot table.
-    pub(crate) fn index_name(&self, table: &str, columns: &[KeyColumnDef]) -> String {
-        let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        fit_identifier(self.naming.constraint_name(table, &columns, "index"))
-    }
-
-    /// The name of a table's primary key constraint.
-    pub(crate) fn primary_key_name(&self, table: &str) -> String {
-        fit_identifier(self.naming.constraint_name(table, &[], "pkey"))
-    }
-}
-
-fn foreign_key_name(naming: &dyn NamingStrategy, table: &str, columns: &[KeyColumnDef]) -> String {
-    let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    fit_identifier(naming.constraint_name(table, &columns, "foreign"))
-}
-
-/// Which entity and fields every constraint belongs to: under the name that the schema generator gives it, and under
-/// the one that PostgreSQL makes up where somebody else wrote the DDL.
-fn constraint_owners(
-    entities: &[EntityDef],
-    naming: &dyn NamingStrategy,
-) -> FxHashMap<(String, String), ConstraintOwner> {
-    let mut owners = FxHashMap::default();
-    let mut add = |table: &str, names: [String; 2], owner: ConstraintOwner| {
-        for name in names {
-            owners.entry((table.to_owned(), name)).or_insert_with(|| owner.clone());
-        }
-    };
-    for entity in entities {
-        let table = entity.table.as_str();
-        let owner = |properties: Vec<&'static str>, columns: Vec<String>| ConstraintOwner {
-            entity: entity.meta.name,
-            properties,
-            columns,
-        };
-        let by_server =
-            |columns: &[String], suffix: &str| fit_identifier(format!("{table}_{}_{suffix}", columns.join("_")));
-        let key: Vec<String> = entity.key.iter().map(|column| column.name.clone()).collect();
-        let key_properties = entity.key_properties.iter().map(|index| entity.property_name(*index)).collect();
-        let own_name = fit_identifier(naming.constraint_name(table, &[], "pkey"));
-        add(table, [own_name, format!("{table}_pkey")], owner(key_properties, key));
-        for index in entity.indexes.iter().filter(|index| index.unique) {
-            let names = [index.name.clone(), by_server(&index.columns, "key")];
-            add(table, names, owner(index.properties.clone(), index.columns.clone()));
-        }
-        for check in &entity.checks {
-            let names = [check.name.clone(), check.name.clone()];
-            add(table, names, owner(check.properties.clone(), Vec::new()));
-        }
-        for (position, relation) in entity.relations() {
-            let name = entity.property_name(position);
-            if relation.is_owning_to_one() {
-                let columns: Vec<String> = relation.columns.iter().map(|column| column.name.clone()).collect();
-                let names = [foreign_key_name(naming, table, &relation.columns), by_server(&columns, "fkey")];
-                add(table, names, owner(vec![name], columns));
-            }
-            if let Some(pivot) = relation.pivot.as_ref().filter(|pivot| pivot.owning) {
-                for side in [&pivot.join, &pivot.inverse_join] {
-                    let columns: Vec<String> = side.iter().map(|column| column.name.clone()).collect();
-                    let by_server = fit_identifier(format!("{}_{}_fkey", pivot.table, columns.join("_")));
-                    let names = [foreign_key_name(naming, &pivot.table, side), by_server];
-                    add(&pivot.table, names, owner(vec![name], columns));
-                }
-            }
-        }
-    }
-    owners
 }

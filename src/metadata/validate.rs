@@ -3,7 +3,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::definition::{EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
-use super::resolve::{EntityDef, PropertyDef};
+use super::naming::IDENTIFIER_LIMIT;
+use super::resolved::{EntityDef, PropertyDef};
 
 /// Problems of the definitions, before names are resolved.
 pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {
@@ -143,6 +144,7 @@ pub(super) fn model(entities: &[EntityDef]) -> Vec<String> {
     let mut problems = Vec::new();
     duplicate_tables(entities, &mut problems);
     for entity in entities {
+        long_names(entity, &mut problems);
         duplicate_columns(entity, &mut problems);
         foreign_key_widths(entities, entity, &mut problems);
         index_properties(entity, &mut problems);
@@ -164,6 +166,31 @@ fn duplicate_tables(entities: &[EntityDef], problems: &mut Vec<String>) {
         let table = qualified(entity.schema.as_deref(), &entity.table);
         if let Some(other) = seen.insert(table.clone(), entity.meta.name) {
             problems.push(format!("{other} and {} both map the table {table}", entity.meta.name));
+        }
+    }
+}
+
+/// The server cuts a name off without an error, and then calls the thing by another name than the program.
+fn long_names(entity: &EntityDef, problems: &mut Vec<String>) {
+    let own = entity.schema.iter().chain([&entity.table]);
+    let indexes = entity.indexes.iter().map(|index| &index.name);
+    let checks = entity.checks.iter().map(|check| &check.name);
+    let pivots = entity.relations().filter_map(|(_, relation)| relation.pivot.as_ref().filter(|pivot| pivot.owning));
+    let pivots = pivots.flat_map(|pivot| {
+        let columns = pivot.join.iter().chain(&pivot.inverse_join).map(|column| &column.name);
+        std::iter::once(&pivot.table).chain(columns)
+    });
+    let columns = entity.properties.iter().flat_map(|property| match property {
+        PropertyDef::Column(column) => vec![&column.name],
+        PropertyDef::Relation(relation) => relation.columns.iter().map(|column| &column.name).collect(),
+    });
+    for name in own.chain(columns).chain(indexes).chain(checks).chain(pivots) {
+        if name.len() > IDENTIFIER_LIMIT {
+            let length = name.len();
+            problems.push(format!(
+                "{}: the name {name} is {length} bytes long, and PostgreSQL keeps {IDENTIFIER_LIMIT}: give a shorter one",
+                entity.meta.name
+            ));
         }
     }
 }

@@ -107,6 +107,14 @@ pub(super) enum Location<'a> {
     Many(usize),
 }
 
+/// The place nearest to the start that has the same columns.
+struct Nearest<'p> {
+    hops: &'p [u16],
+    property: u16,
+    /// Which of the property's columns; all if `None`.
+    part: Option<Range<usize>>,
+}
+
 impl<'a> Writer<'a> {
     /// Follows a path, joining what is not joined yet.
     pub(super) fn place(&mut self, scope: &mut Scope, path: &[u16]) -> Result<Place<'a>, Error> {
@@ -146,7 +154,7 @@ impl<'a> Writer<'a> {
 
     /// Finds the columns of a property at the end of a path; of a relation, its key columns.
     pub(super) fn locate(&mut self, scope: &mut Scope, path: &FieldPath, property: u16) -> Result<Location<'a>, Error> {
-        let (hops, property, part) = self.nearest(scope, path.hops(), property)?;
+        let Nearest { hops, property, part } = self.nearest(scope, path.hops(), property)?;
         let (alias, entity) = match self.place(scope, hops)? {
             Place::Many(hop) => return Ok(Location::Many(hop)),
             Place::At(alias, entity) => (alias, entity),
@@ -170,14 +178,9 @@ impl<'a> Writer<'a> {
         Ok(Location::At { entity, columns })
     }
 
-    /// The same columns nearer to the start: as long as a property is part of its entity's key and a foreign key leads to
-    /// that entity, the foreign key has them. The range says which of its columns.
-    fn nearest<'p>(
-        &self,
-        scope: &Scope,
-        path: &'p [u16],
-        property: u16,
-    ) -> Result<(&'p [u16], u16, Option<Range<usize>>), Error> {
+    /// Moves columns nearer to the start: as long as a property is part of its entity's key and a foreign key leads to
+    /// that entity, the foreign key has them.
+    fn nearest<'p>(&self, scope: &Scope, path: &'p [u16], property: u16) -> Result<Nearest<'p>, Error> {
         let metadata = self.metadata();
         let mut entities = vec![&metadata.entities[scope.entity]];
         for hop in path {
@@ -196,6 +199,6 @@ impl<'a> Writer<'a> {
             });
             (hops, property) = (before, *last);
         }
-        Ok((hops, property, part))
+        Ok(Nearest { hops, property, part })
     }
 }

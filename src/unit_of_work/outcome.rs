@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
-use super::change_set::ChangeSet;
+use super::change_set::{ChangeKind, ChangeSet, RowChange, Target};
 use super::plan::PlannedStatement;
 use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata};
@@ -17,14 +17,60 @@ pub(crate) struct Outcome {
     pub(crate) keys: Vec<Option<Key>>,
     /// By row: property and binary value, `None` for NULL.
     pub(crate) made: FxHashMap<usize, Vec<(u16, Option<Bytes>)>>,
+    /// New rows whose keys are made of other new rows' keys, and not known yet.
+    composed: Vec<usize>,
     stale: Vec<String>,
 }
 
 impl Outcome {
     /// What is known before anything was sent.
-    pub(crate) fn before(changes: &ChangeSet) -> Self {
+    pub(crate) fn before(metadata: &Metadata, changes: &ChangeSet) -> Self {
         let keys = changes.rows.iter().map(|row| row.key.clone()).collect();
-        Self { keys, made: FxHashMap::default(), stale: Vec::new() }
+        let composed = changes.rows.iter().enumerate().filter(|(_, row)| is_composed(metadata, row));
+        let composed = composed.map(|(position, _)| position).collect();
+        Self { keys, made: FxHashMap::default(), composed, stale: Vec::new() }
+    }
+
+    /// Makes the keys that are made of keys that have become known.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of one of the entities.
+    pub(crate) fn compose(&mut self, metadata: &Metadata, changes: &ChangeSet) -> Result<(), Error> {
+        loop {
+            let pending = std::mem::take(&mut self.composed);
+            let before = pending.len();
+            for position in pending {
+                match self.composed_key(metadata, changes, &changes.rows[position])? {
+                    Some(key) => self.keys[position] = Some(key),
+                    None => self.composed.push(position),
+                }
+            }
+            // Every pass goes one relation deeper: keys of keys.
+            if self.composed.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn composed_key(&self, metadata: &Metadata, changes: &ChangeSet, row: &RowChange) -> Result<Option<Key>, Error> {
+        let entity = &metadata.entities[row.entity];
+        let mut parts: Vec<KeyPart> = Vec::with_capacity(entity.key.len());
+        row.cell.read_sent(changes.flush, &mut |view| {
+            for index in &entity.key_properties {
+                let Ok(number) = u16::try_from(*index) else { continue };
+                if entity.column(*index).is_some() {
+                    parts.extend(row.value(&view, number).key_part());
+                    continue;
+                }
+                let key = match row.target(number) {
+                    Target::Null => None,
+                    Target::Key(key) => Some(key),
+                    Target::Row(row) => self.keys[*row].as_ref(),
+                };
+                parts.extend(key.into_iter().flat_map(Key::parts).cloned());
+            }
+        })?;
+        Ok(if parts.len() == entity.key.len() { Key::from_parts(parts) } else { None })
     }
 
     /// Takes in the answer to a planned statement, of which `rows` is the part that was sent.
@@ -156,6 +202,13 @@ impl Outcome {
             }
         }
     }
+}
+
+/// Whether a row gets its key from the rows that it refers to, and not from the database.
+fn is_composed(metadata: &Metadata, row: &RowChange) -> bool {
+    let key = &metadata.entities[row.entity].key_properties;
+    let written = |index: &usize| u16::try_from(*index).is_ok_and(|number| row.properties.contains(&number));
+    row.kind == ChangeKind::Insert && row.key.is_none() && key.iter().all(written)
 }
 
 fn raw(row: &Row, index: usize) -> Option<&[u8]> {

@@ -107,7 +107,7 @@ impl Publisher<'_> {
             row.cell.publish(self.changes.flush, &mut |_| ())?;
             return Ok(false);
         }
-        let key = self.outcome.keys[position].clone().or_else(|| self.composed_key(entity, row));
+        let key = self.outcome.keys[position].clone();
         let dirty = row.cell.publish(self.changes.flush, &mut |value| {
             self.fields(value, entity, position, row, key.as_ref());
         })?;
@@ -118,26 +118,6 @@ impl Publisher<'_> {
             self.graph.remember(&row.cell);
         }
         Ok(dirty)
-    }
-
-    /// The key of a row that is made of other new rows' keys.
-    fn composed_key(&self, entity: &EntityDef, row: &RowChange) -> Option<Key> {
-        let mut parts: Vec<KeyPart> = Vec::new();
-        row.cell
-            .read_sent(self.changes.flush, &mut |view| {
-                for index in &entity.key_properties {
-                    let Ok(number) = u16::try_from(*index) else { continue };
-                    if entity.relation(*index).is_some() {
-                        if let Some(key) = self.target_key(row.target(number)) {
-                            parts.extend(key.parts().iter().cloned());
-                        }
-                    } else {
-                        parts.extend(row.value(&view, number).key_part());
-                    }
-                }
-            })
-            .ok()?;
-        if parts.len() == entity.key.len() { Key::from_parts(parts) } else { None }
     }
 
     fn target_key<'b>(&'b self, target: &'b Target) -> Option<&'b Key> {

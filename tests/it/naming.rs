@@ -189,6 +189,48 @@ async fn names_given_by_hand_may_be_keywords_in_any_schema() {
     );
 }
 
+mod offices {
+    //! Two tables of one name, in two schemas.
+    use howdah::prelude::*;
+
+    #[derive(Entity, Clone, Debug)]
+    #[entity(table = "office", schema = "north")]
+    pub struct NorthOffice {
+        #[primary_key(assigned)]
+        pub id: i32,
+        #[property(unique)]
+        pub city: String,
+        #[many_to_one]
+        pub sister: Option<Ref<SouthOffice>>,
+    }
+
+    #[derive(Entity, Clone, Debug)]
+    #[entity(table = "office", schema = "south")]
+    pub struct SouthOffice {
+        #[primary_key(assigned)]
+        pub id: i32,
+        #[property(column = "city", unique)]
+        pub town: String,
+    }
+}
+
+#[tokio::test]
+async fn tables_of_one_name_in_two_schemas_are_kept_apart() {
+    use offices::*;
+    let fixture = Fixture::new(entities![NorthOffice, SouthOffice]).await;
+    let em = fixture.em();
+    let south = em.persist(NewSouthOffice { id: 1, town: "Lima".into() });
+    let north = em.persist(NewNorthOffice { id: 1, city: "Oslo".into() });
+    north.write().sister = Some(south.to_ref());
+    em.flush().await.unwrap();
+    let found = em.find::<NorthOffice>().filter(|o| o.sister().town().eq("Lima")).await.unwrap();
+    assert_eq!(found, [north]);
+    em.persist(NewSouthOffice { id: 2, town: "Lima".into() });
+    let error = em.flush().await.unwrap_err();
+    let Error::UniqueViolation { entity, properties, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((entity, properties.as_slice()), (&Some("SouthOffice"), &["town"][..]));
+}
+
 #[derive(Entity, Clone, Debug)]
 #[unique(the_first_property_of_a_unique_constraint, the_second_property_of_a_unique_constraint)]
 #[index(the_first_property_of_a_unique_constraint, the_third_property_of_a_unique_constraint)]
@@ -227,4 +269,22 @@ async fn names_of_constraints_that_would_be_cut_off_stay_different_and_known() {
     let error = em.flush().await.unwrap_err();
     let Error::UniqueViolation { properties, .. } = &error else { panic!("{error:?}") };
     assert_eq!(properties, &["the_third_property_of_a_unique_constraint"]);
+}
+
+#[derive(Entity, Clone, Debug)]
+#[entity(table = "a table whose name was given by hand and that is longer than the server keeps")]
+pub struct TooLong {
+    #[primary_key]
+    pub id: i64,
+    #[property(column = "übergroße Bezeichnungen zählen in Bytes, nicht in Zeichen, äöüß")]
+    pub name: String,
+}
+
+#[tokio::test]
+async fn a_name_given_by_hand_that_would_be_cut_off_is_reported() {
+    let builder = Orm::builder().url("postgresql://nobody@127.0.0.1:1/nowhere").entity::<TooLong>();
+    let Error::Metadata { problems } = builder.connect().await.unwrap_err() else { panic!("metadata") };
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("TooLong: the name a table whose name was given by hand"), "{problems:?}");
+    assert!(problems[1].ends_with("is 70 bytes long, and PostgreSQL keeps 63: give a shorter one"), "{problems:?}");
 }

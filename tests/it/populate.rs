@@ -4,6 +4,18 @@ use crate::library::*;
 use crate::support::Fixture;
 use howdah::prelude::*;
 
+/// A tree of one table.
+#[derive(Entity, Clone, Debug)]
+pub struct Node {
+    #[primary_key]
+    pub id: i64,
+    pub name: String,
+    #[many_to_one(inversed_by = children)]
+    pub parent: Option<Ref<Node>>,
+    #[one_to_many(mapped_by = parent)]
+    pub children: Collection<Node>,
+}
+
 /// Two authors with three books each; every book has the tags "a" and "b"; the first author has a profile and is the
 /// mentor of the second; the first book of each is on one shelf.
 async fn shelves() -> Fixture {
@@ -156,6 +168,39 @@ async fn what_is_loaded_is_not_loaded_again() {
     assert_eq!(cost(&fixture), (1, 1), "the tags' books are not known; the mentor is");
     em.populate(&all, ["books.tags.books.author.books.tags"]).await.unwrap();
     assert_eq!(cost(&fixture), (0, 0));
+}
+
+#[tokio::test]
+async fn a_tree_of_one_table_is_populated_level_by_level() {
+    let fixture = Fixture::new(entities![Node]).await;
+    let em = fixture.em();
+    let root = em.persist(NewNode { name: "root".into() });
+    for one in ["a", "b"] {
+        let branch = em.persist(Node { parent: Some(root.to_ref()), ..NewNode { name: one.into() }.into() });
+        for two in ["1", "2"] {
+            let name = format!("{one}{two}");
+            em.persist(Node { parent: Some(branch.to_ref()), ..NewNode { name }.into() });
+        }
+    }
+    em.flush().await.unwrap();
+    let em = fixture.em();
+    fixture.forget();
+    let root = em.find_one_or_fail::<Node>(root.id(), ["children.children.children"]).await.unwrap();
+    assert_eq!(cost(&fixture), (4, 4), "the row, and each of three levels");
+    let names = |nodes: Vec<Managed<Node>>| nodes.iter().map(|node| node.read().name.clone()).collect::<Vec<_>>();
+    let branches = root.read().children.items().unwrap();
+    assert_eq!(names(branches.clone()), ["a", "b"]);
+    let leaves = branches[1].read().children.items().unwrap();
+    assert_eq!(names(leaves.clone()), ["b1", "b2"]);
+    assert!(leaves[0].read().children.is_empty().unwrap());
+    // Upwards, from many: four leaves have two parents and one root, which each are read once.
+    let em = fixture.em();
+    let find = em.find::<Node>().filter(|n| n.children().is_empty()).order_by(|n| n.name().asc());
+    let leaves = find.populate(|n| n.parent().parent().parent()).await.unwrap();
+    assert_eq!(cost(&fixture), (3, 3), "the root has no parent: there is no third level");
+    let up = |node: &Managed<Node>| node.read().parent.as_ref().unwrap().get().unwrap();
+    assert_eq!((leaves.len(), up(&leaves[0])), (4, up(&leaves[1])));
+    assert_eq!(up(&up(&leaves[0])), up(&up(&leaves[3])));
 }
 
 #[tokio::test]

@@ -1,0 +1,178 @@
+//! What an entity is once it is resolved: tables, columns, foreign keys, pivot tables, each under its final name.
+
+use std::ops::Range;
+
+use super::definition::{ColumnMeta, EntityMeta, RelationKind, RelationMeta};
+use crate::types::PgType;
+
+/// A column that holds (a part of) a key.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyColumnDef {
+    pub(crate) name: String,
+    pub(crate) pg: PgType,
+    /// The SQL type of the column, where it was given by hand.
+    pub(crate) sql_type: Option<&'static str>,
+}
+
+/// A column of its own.
+#[derive(Debug)]
+pub(crate) struct ColumnDef {
+    pub(crate) name: String,
+    pub(crate) meta: &'static ColumnMeta,
+    /// Where it stands in the SELECT list.
+    pub(crate) offset: usize,
+}
+
+/// A relation.
+#[derive(Debug)]
+pub(crate) struct RelationDef {
+    pub(crate) meta: &'static RelationMeta,
+    /// The entity it leads to.
+    pub(crate) target: usize,
+    /// The foreign key columns in this table; empty on the inverse side and for collections.
+    pub(crate) columns: Vec<KeyColumnDef>,
+    /// The property of the target that is the other side, if there is one.
+    pub(crate) inverse: Option<usize>,
+    pub(crate) pivot: Option<PivotDef>,
+    /// Where the columns stand in the SELECT list (of an inverse one-to-one: the target's key).
+    pub(crate) offset: usize,
+}
+
+impl RelationDef {
+    /// Whether this side has the foreign key.
+    pub(crate) fn is_owning_to_one(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// Whether this is the side of a one-to-one without the foreign key.
+    pub(crate) fn is_inverse_one_to_one(&self) -> bool {
+        self.meta.kind == RelationKind::OneToOne && self.meta.mapped_by.is_some()
+    }
+}
+
+/// The pivot table of a many-to-many relation, as seen from one of its sides.
+#[derive(Clone, Debug)]
+pub(crate) struct PivotDef {
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+    /// The columns that refer to the entity that has the relation.
+    pub(crate) join: Vec<KeyColumnDef>,
+    /// The columns that refer to the target.
+    pub(crate) inverse_join: Vec<KeyColumnDef>,
+    /// Whether the entity that has the relation is the owning side.
+    pub(crate) owning: bool,
+    /// The entity that maps the same table, if there is one.
+    pub(crate) entity: Option<usize>,
+}
+
+/// A property.
+#[derive(Debug)]
+pub(crate) enum PropertyDef {
+    Column(ColumnDef),
+    Relation(RelationDef),
+}
+
+/// An index or unique constraint.
+#[derive(Debug)]
+pub(crate) struct IndexDef {
+    pub(crate) name: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) properties: Vec<&'static str>,
+    pub(crate) unique: bool,
+    pub(crate) deferrable: Option<&'static str>,
+    pub(crate) predicate: Option<&'static str>,
+}
+
+/// A check constraint.
+#[derive(Debug)]
+pub(crate) struct CheckDef {
+    pub(crate) name: String,
+    pub(crate) expression: &'static str,
+    pub(crate) properties: Vec<&'static str>,
+}
+
+/// An entity.
+#[derive(Debug)]
+pub(crate) struct EntityDef {
+    pub(crate) index: usize,
+    pub(crate) meta: &'static EntityMeta,
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+    pub(crate) properties: Vec<PropertyDef>,
+    /// The properties that are the key.
+    pub(crate) key_properties: Vec<usize>,
+    /// The columns that are the key.
+    pub(crate) key: Vec<KeyColumnDef>,
+    /// Where the key's columns stand in the SELECT list.
+    pub(crate) key_offsets: Vec<usize>,
+    /// How many columns the SELECT list has.
+    pub(crate) width: usize,
+    pub(crate) identity: Option<usize>,
+    pub(crate) uuid_key: Option<usize>,
+    pub(crate) version: Option<usize>,
+    pub(crate) indexes: Vec<IndexDef>,
+    pub(crate) checks: Vec<CheckDef>,
+}
+
+impl EntityDef {
+    /// The relation with this property index.
+    pub(crate) fn relation(&self, property: usize) -> Option<&RelationDef> {
+        match self.properties.get(property) {
+            Some(PropertyDef::Relation(relation)) => Some(relation),
+            _ => None,
+        }
+    }
+
+    /// The column with this property index.
+    pub(crate) fn column(&self, property: usize) -> Option<&ColumnDef> {
+        match self.properties.get(property) {
+            Some(PropertyDef::Column(column)) => Some(column),
+            _ => None,
+        }
+    }
+
+    /// All relations with their property indexes.
+    pub(crate) fn relations(&self) -> impl Iterator<Item = (usize, &RelationDef)> {
+        self.properties.iter().enumerate().filter_map(|(index, property)| match property {
+            PropertyDef::Relation(relation) => Some((index, relation)),
+            PropertyDef::Column(_) => None,
+        })
+    }
+
+    /// Which of the key's columns a property is; `None` if it is not part of the key.
+    pub(crate) fn key_columns_of(&self, property: usize) -> Option<Range<usize>> {
+        let mut start = 0;
+        for candidate in &self.key_properties {
+            let width = match self.properties.get(*candidate)? {
+                PropertyDef::Column(_) => 1,
+                PropertyDef::Relation(relation) => relation.columns.len(),
+            };
+            if *candidate == property {
+                return Some(start..start + width);
+            }
+            start += width;
+        }
+        None
+    }
+
+    /// The name of a property.
+    pub(crate) fn property_name(&self, property: usize) -> &'static str {
+        self.meta.properties.get(property).map_or("", |property| property.name)
+    }
+
+    /// The columns of the properties with these names.
+    pub(super) fn columns_of(&self, names: &[&str]) -> Vec<String> {
+        let mut columns = Vec::new();
+        for name in names {
+            let position = self.meta.properties.iter().position(|property| property.name == *name);
+            match position.and_then(|position| self.properties.get(position)) {
+                Some(PropertyDef::Column(column)) => columns.push(column.name.clone()),
+                Some(PropertyDef::Relation(relation)) => {
+                    columns.extend(relation.columns.iter().map(|column| column.name.clone()));
+                }
+                None => {}
+            }
+        }
+        columns
+    }
+}
