@@ -11,7 +11,7 @@ mod pool;
 mod statement_cache;
 mod transaction;
 
-pub(crate) use executor::Executor;
+pub(crate) use executor::{Connect, Executor, LazyExecutor};
 pub use log::StatementLog;
 pub(crate) use pool::{Pool, PoolOptions};
 pub(crate) use transaction::TransactionConnection;

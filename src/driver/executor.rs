@@ -2,10 +2,42 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
 use super::connection::{Answer, Connection, RowSink};
 use super::transaction::TransactionConnection;
 use crate::error::Error;
 use crate::sql::Statement;
+
+/// Where an executor comes from.
+pub(crate) trait Connect: Send + Sync {
+    /// The open transaction's connection, or one from the pool.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] or [`Error::Connection`] if there is none.
+    fn connect(&self) -> BoxFuture<'_, Result<Executor, Error>>;
+}
+
+/// An executor that takes its connection when it is needed for the first time: what is loaded already needs none.
+pub(crate) struct LazyExecutor<'a> {
+    source: &'a dyn Connect,
+    executor: OnceCell<Executor>,
+}
+
+impl<'a> LazyExecutor<'a> {
+    pub(crate) fn new(source: &'a dyn Connect) -> Self {
+        Self { source, executor: OnceCell::new() }
+    }
+
+    /// The executor, always the same.
+    ///
+    /// # Errors
+    /// As [`Connect::connect`].
+    pub(crate) async fn get(&self) -> Result<&Executor, Error> {
+        self.executor.get_or_try_init(|| self.source.connect()).await
+    }
+}
 
 /// A connection to run statements on.
 pub(crate) enum Executor {

@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
 use super::hydrate::{Hydrator, raw};
-use crate::driver::Executor;
+use crate::driver::LazyExecutor;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, ReferenceTarget, RelationDef, RelationKind};
 use crate::query::PopulateNode;
@@ -44,7 +44,7 @@ struct Step<'a, 'c> {
 pub(crate) async fn populate(
     graph: &Arc<UnitOfWork>,
     texts: &StatementTexts,
-    executor: &Executor,
+    executor: &LazyExecutor<'_>,
     entity: usize,
     cells: Cells,
     nodes: &[PopulateNode],
@@ -73,7 +73,8 @@ pub(crate) async fn populate(
                 steps.push(step);
             }
         }
-        let answers = if statements.is_empty() { Vec::new() } else { executor.run_all(&statements).await? };
+        let answers =
+            if statements.is_empty() { Vec::new() } else { executor.get().await?.run_all(&statements).await? };
         let mut next = Vec::new();
         for step in &steps {
             if let Some(answer) = step.query.and_then(|query| answers.get(query)) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::EntityManager;
+use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::loader::{self, Hydrator};
@@ -73,16 +74,16 @@ impl<T: Entity> Find<T> {
     ///
     /// # Errors
     /// What the server answered.
-    pub fn count(self) -> impl Future<Output = Result<u64, Error>> + Send {
-        async move { self.em.count_plan(&self.plan.selection).await }
+    pub async fn count(self) -> Result<u64, Error> {
+        self.em.count_plan(&self.plan.selection).await
     }
 
     /// Whether some row fulfils the filters. One statement: `SELECT EXISTS (…)`.
     ///
     /// # Errors
     /// What the server answered.
-    pub fn exists(self) -> impl Future<Output = Result<bool, Error>> + Send {
-        async move { self.em.exists_plan(&self.plan.selection).await }
+    pub async fn exists(self) -> Result<bool, Error> {
+        self.em.exists_plan(&self.plan.selection).await
     }
 
     /// The first row of the result, if there is one.
@@ -225,10 +226,10 @@ impl EntityManager {
         let graph = self.graph();
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
         let statement = sql::select(&graph.metadata, &plan.selection)?;
-        let executor = self.executor().await?;
+        let executor = LazyExecutor::new(&*self.session);
         let entity = graph.metadata.of(plan.selection.meta)?;
         let mut hydrator = Hydrator::new(&graph, entity, false);
-        executor.stream(&statement, &mut |rows| hydrator.take(rows)).await?;
+        executor.get().await?.stream(&statement, &mut |rows| hydrator.take(rows)).await?;
         let cells = hydrator.into_cells();
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
@@ -260,7 +261,7 @@ impl EntityManager {
         if let (Some(cell), true) = (&known, tree.is_empty()) {
             return Ok(Some(Arc::clone(cell)));
         }
-        let executor = LazyExecutor::new(self);
+        let executor = LazyExecutor::new(&*self.session);
         let cell = match known {
             Some(cell) => cell,
             None => {
@@ -275,9 +276,8 @@ impl EntityManager {
             }
         };
         if !tree.is_empty() {
-            let executor = executor.get().await?;
             let texts = &self.session.orm.texts;
-            loader::populate(&graph, texts, executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
+            loader::populate(&graph, texts, &executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
         }
         Ok(Some(cell))
     }
@@ -324,7 +324,7 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?.index;
-        let executor = self.executor().await?;
+        let executor = LazyExecutor::new(&*self.session);
         loader::populate(&graph, &self.session.orm.texts, &executor, entity, cells, &tree).await
     }
 
@@ -339,22 +339,6 @@ impl EntityManager {
         let statement = sql::exists(&self.session.orm.metadata, plan)?;
         let answer = self.executor().await?.run(&statement).await?;
         Ok(first_column(&answer.rows) == Some(&[1]))
-    }
-}
-
-/// An executor that takes a connection when it is needed for the first time.
-struct LazyExecutor<'a> {
-    em: &'a EntityManager,
-    executor: tokio::sync::OnceCell<crate::driver::Executor>,
-}
-
-impl<'a> LazyExecutor<'a> {
-    fn new(em: &'a EntityManager) -> Self {
-        Self { em, executor: tokio::sync::OnceCell::new() }
-    }
-
-    async fn get(&self) -> Result<&crate::driver::Executor, Error> {
-        self.executor.get_or_try_init(|| self.em.executor()).await
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
 use super::transaction::OpenTransaction;
-use crate::driver::{Executor, TransactionConnection};
+use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
 use crate::orm::OrmInner;
 use crate::unit_of_work::{Tracker, UnitOfWork};
@@ -61,6 +62,12 @@ impl Session {
             graph.set_detached(true);
             *self.graph.write() = restored;
         }
+    }
+}
+
+impl Connect for Session {
+    fn connect(&self) -> BoxFuture<'_, Result<Executor, Error>> {
+        Box::pin(self.executor())
     }
 }
 

@@ -171,6 +171,27 @@ async fn what_is_loaded_is_not_loaded_again() {
 }
 
 #[tokio::test]
+async fn what_is_loaded_needs_no_connection() {
+    let wait = std::time::Duration::from_millis(50);
+    let fixture = Fixture::with(library(), |builder| builder.max_connections(1).acquire_timeout(wait)).await;
+    let em = fixture.em();
+    let author = em.persist(NewAuthor { name: "Ann".into() });
+    let book = em.persist(NewBook { title: "Only".into(), author: author.to_ref() });
+    em.flush().await.unwrap();
+    // Somebody else has the only connection.
+    let other = em.fork();
+    other.begin().await.unwrap();
+    assert_eq!(em.find_one::<Author>(author.id(), ["books.author"]).await.unwrap().unwrap(), author);
+    em.populate(&book, "author.books").await.unwrap();
+    assert_eq!(book.load(&em, |b| b.author()).await.unwrap(), author);
+    assert_eq!(author.to_ref().load(&em).await.unwrap(), author);
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
+    assert!(matches!(em.find_one::<Author>(99, ()).await.unwrap_err(), Error::Pool { .. } | Error::Timeout { .. }));
+    other.rollback().await.unwrap();
+    assert!(em.find_one::<Author>(99, ()).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_tree_of_one_table_is_populated_level_by_level() {
     let fixture = Fixture::new(entities![Node]).await;
     let em = fixture.em();
