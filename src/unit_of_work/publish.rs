@@ -9,7 +9,7 @@ use super::inverse_sides::told;
 use super::outcome::Outcome;
 use crate::entity::holds_no_guard;
 use crate::error::Error;
-use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, address};
+use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, ReferenceTarget, address};
 use crate::types::{Key, KeyPart};
 
 /// Publishes what was written.
@@ -34,7 +34,7 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Out
         }
     }
     for (cell, property, sent) in &changes.collections {
-        settle(cell, *property, sent)?;
+        settle(graph, cell, *property, sent)?;
     }
     for told in &told {
         told.take_in(graph.link())?;
@@ -70,13 +70,30 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
     }
 }
 
-/// What was sent of a collection is what the database has. Items that were not inserted after all are none.
-fn settle(cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) -> Result<(), Error> {
+/// What was sent of a collection is what the database has. Where two collections wanted the same item, or it was not
+/// inserted after all, the item itself says whose it is.
+fn settle(
+    graph: &UnitOfWork,
+    cell: &Arc<dyn AnyCell>,
+    property: usize,
+    sent: &CollectionChanges,
+) -> Result<(), Error> {
+    let relation = graph.metadata.of(cell.meta())?.relation(property);
+    let inverse = relation.filter(|relation| relation.pivot.is_none()).and_then(|relation| relation.inverse);
+    let mut belonging = Vec::new();
+    for item in sent.added.iter().chain(&sent.removed) {
+        let belongs = match inverse {
+            Some(inverse) => refers_to(item, inverse, cell)?,
+            None if item.key().is_none() => false,
+            None => continue,
+        };
+        belonging.push((item, belongs));
+    }
     let settle = |fields: &mut dyn EntityObject| {
         if let Some(collection) = fields.property_mut(property).as_collection_mut() {
             collection.settle(sent);
-            for item in sent.added.iter().filter(|item| item.key().is_none()) {
-                collection.absorb(item, false);
+            for (item, belongs) in &belonging {
+                collection.absorb(item, *belongs);
             }
         }
     };
@@ -86,6 +103,18 @@ fn settle(cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) ->
             settle(baseline);
         }
     })
+}
+
+/// Whether the row of `item` refers to that of `owner`.
+fn refers_to(item: &Arc<dyn AnyCell>, property: usize, owner: &Arc<dyn AnyCell>) -> Result<bool, Error> {
+    let mut key = None;
+    item.read(&mut |view| {
+        let reference = view.baseline.unwrap_or(view.value).property(property).as_reference();
+        if let Some(ReferenceTarget::Key(target)) = reference.map(|reference| reference.target()) {
+            key = Some(target);
+        }
+    })?;
+    Ok(item.key().is_some() && key.is_some() && key == owner.key())
 }
 
 struct Publisher<'a> {

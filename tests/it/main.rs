@@ -15,6 +15,7 @@
     reason = "a test that fails panics; what it defines is seen by nobody else"
 )]
 
+mod agreement;
 mod borrowing;
 mod cancellation;
 mod cascades;
