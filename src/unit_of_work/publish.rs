@@ -28,9 +28,9 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: ChangeSet, outcome: &Out
             still_dirty.insert(address(&row.cell));
         }
     }
-    for cell in &changes.unchanged {
-        if cell.publish(changes.flush, &mut |_| ())? {
-            still_dirty.insert(address(cell));
+    for row in &changes.unchanged {
+        if row.cell.publish(changes.flush, &mut |value| publisher.references(value, row))? {
+            still_dirty.insert(address(&row.cell));
         }
     }
     for (cell, property, sent) in &changes.collections {
@@ -187,24 +187,11 @@ impl Publisher<'_> {
         key: Option<&Key>,
     ) {
         for (property, overridden) in &row.overrides {
-            match overridden {
-                Override::Value(made) => value.property_mut(usize::from(*property)).assign(&**made),
-                Override::Reference(None) => {
-                    if let Some(reference) = value.property_mut(usize::from(*property)).as_reference_mut() {
-                        reference.set_key(None, self.graph.link());
-                    }
-                }
-                Override::Reference(Some(_)) => {}
+            if let Override::Value(made) = overridden {
+                value.property_mut(usize::from(*property)).assign(&**made);
             }
         }
-        // References are by key from now on, in this graph.
-        for (property, target) in &row.targets {
-            if let Some(key) = self.target_key(target)
-                && let Some(reference) = value.property_mut(usize::from(*property)).as_reference_mut()
-            {
-                reference.set_key(Some(key), self.graph.link());
-            }
-        }
+        self.references(value, row);
         if row.kind == ChangeKind::Insert
             && let (Some(identity), Some(key)) = (entity.identity, key)
             && let [part] = key.parts()
@@ -217,6 +204,18 @@ impl Publisher<'_> {
         }
         if row.kind == ChangeKind::Insert && entity.identity.is_none() {
             self.made_key(value, entity, row, key);
+        }
+    }
+
+    /// References are by key from now on, in this graph.
+    fn references(&self, value: &mut dyn EntityObject, row: &RowChange) {
+        let nothing = row.overrides.iter().filter(|(_, value)| matches!(value, Override::Reference(None)));
+        let nothing = nothing.map(|(property, _)| (*property, None));
+        let keys = row.targets.iter().filter_map(|(property, target)| Some((*property, Some(self.target_key(target)?))));
+        for (property, key) in nothing.chain(keys) {
+            if let Some(reference) = value.property_mut(usize::from(property)).as_reference_mut() {
+                reference.set_key(key, self.graph.link());
+            }
         }
     }
 
