@@ -64,6 +64,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// What the derive macro generates names the crate from outside.
+#[cfg(test)]
+extern crate self as howdah;
+
 mod config;
 mod driver;
 mod entity;

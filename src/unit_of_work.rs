@@ -22,6 +22,9 @@ mod outcome;
 mod plan;
 mod publish;
 mod scope;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests;
 
 pub(crate) use bind::bind;
 pub(crate) use change_set::{ChangeKind, ChangeSet, collect};

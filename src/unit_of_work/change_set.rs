@@ -113,8 +113,9 @@ pub(crate) struct ChangeSet {
     pub(crate) rows: Vec<RowChange>,
     pub(crate) links: Vec<LinkChange>,
     pub(crate) clears: Vec<ClearChange>,
-    /// Entities that were touched and have nothing to write: they are clean again.
-    pub(crate) unchanged: Vec<Arc<dyn AnyCell>>,
+    /// Entities that were touched and have nothing to write: they are clean again. A relation may have to be set back in
+    /// memory, because a collection wants it to be as it is in the database.
+    pub(crate) unchanged: Vec<RowChange>,
     /// Collections that have changed: the entity, the property and what was done.
     pub(crate) collections: Vec<(Arc<dyn AnyCell>, usize, CollectionChanges)>,
     /// Entities that were scheduled for INSERT and are not inserted, because what they belong to is removed.
@@ -132,7 +133,7 @@ impl ChangeSet {
     /// Every entity that the flush will change.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<dyn AnyCell>> {
         let collections = self.collections.iter().map(|(cell, ..)| cell);
-        self.rows.iter().map(|row| &row.cell).chain(&self.unchanged).chain(collections).chain(&self.dropped)
+        self.rows.iter().chain(&self.unchanged).map(|row| &row.cell).chain(collections).chain(&self.dropped)
     }
 }
 

@@ -9,7 +9,7 @@ use super::inverse_sides::told;
 use super::outcome::Outcome;
 use crate::entity::holds_no_guard;
 use crate::error::Error;
-use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, address};
+use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, ReferenceTarget, address};
 use crate::types::{Key, KeyPart};
 
 /// Publishes what was written.
@@ -28,13 +28,13 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
             still_dirty.insert(address(&row.cell));
         }
     }
-    for cell in &changes.unchanged {
-        if cell.publish(changes.flush, &mut |_| ())? {
-            still_dirty.insert(address(cell));
+    for row in &changes.unchanged {
+        if row.cell.publish(changes.flush, &mut |value| publisher.references(value, row))? {
+            still_dirty.insert(address(&row.cell));
         }
     }
     for (cell, property, sent) in &changes.collections {
-        settle(cell, *property, sent)?;
+        settle(graph, cell, *property, sent)?;
     }
     for told in &told {
         told.take_in(graph.link())?;
@@ -70,13 +70,30 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
     }
 }
 
-/// What was sent of a collection is what the database has. Items that were not inserted after all are none.
-fn settle(cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) -> Result<(), Error> {
+/// What was sent of a collection is what the database has. Where two collections wanted the same item, or it was not
+/// inserted after all, the item itself says whose it is.
+fn settle(
+    graph: &UnitOfWork,
+    cell: &Arc<dyn AnyCell>,
+    property: usize,
+    sent: &CollectionChanges,
+) -> Result<(), Error> {
+    let relation = graph.metadata.of(cell.meta())?.relation(property);
+    let inverse = relation.filter(|relation| relation.pivot.is_none()).and_then(|relation| relation.inverse);
+    let mut belonging = Vec::new();
+    for item in sent.added.iter().chain(&sent.removed) {
+        let belongs = match inverse {
+            Some(inverse) => refers_to(item, inverse, cell)?,
+            None if item.key().is_none() => false,
+            None => continue,
+        };
+        belonging.push((item, belongs));
+    }
     let settle = |fields: &mut dyn EntityObject| {
         if let Some(collection) = fields.property_mut(property).as_collection_mut() {
             collection.settle(sent);
-            for item in sent.added.iter().filter(|item| item.key().is_none()) {
-                collection.absorb(item, false);
+            for (item, belongs) in &belonging {
+                collection.absorb(item, *belongs);
             }
         }
     };
@@ -86,6 +103,18 @@ fn settle(cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) ->
             settle(baseline);
         }
     })
+}
+
+/// Whether the row of `item` refers to that of `owner`.
+fn refers_to(item: &Arc<dyn AnyCell>, property: usize, owner: &Arc<dyn AnyCell>) -> Result<bool, Error> {
+    let mut key = None;
+    item.read(&mut |view| {
+        let reference = view.baseline.unwrap_or(view.value).property(property).as_reference();
+        if let Some(ReferenceTarget::Key(target)) = reference.map(|reference| reference.target()) {
+            key = Some(target);
+        }
+    })?;
+    Ok(item.key().is_some() && key.is_some() && key == owner.key())
 }
 
 struct Publisher<'a> {
@@ -138,24 +167,11 @@ impl Publisher<'_> {
         key: Option<&Key>,
     ) {
         for (property, overridden) in &row.overrides {
-            match overridden {
-                Override::Value(made) => value.property_mut(usize::from(*property)).assign(&**made),
-                Override::Reference(None) => {
-                    if let Some(reference) = value.property_mut(usize::from(*property)).as_reference_mut() {
-                        reference.set_key(None, self.graph.link());
-                    }
-                }
-                Override::Reference(Some(_)) => {}
+            if let Override::Value(made) = overridden {
+                value.property_mut(usize::from(*property)).assign(&**made);
             }
         }
-        // References are by key from now on, in this graph.
-        for (property, target) in &row.targets {
-            if let Some(key) = self.target_key(target)
-                && let Some(reference) = value.property_mut(usize::from(*property)).as_reference_mut()
-            {
-                reference.set_key(Some(key), self.graph.link());
-            }
-        }
+        self.references(value, row);
         if row.kind == ChangeKind::Insert
             && let (Some(identity), Some(key)) = (entity.identity, key)
             && let [part] = key.parts()
@@ -168,6 +184,18 @@ impl Publisher<'_> {
         }
         if row.kind == ChangeKind::Insert && entity.identity.is_none() {
             self.made_key(value, entity, row, key);
+        }
+    }
+
+    /// References are by key from now on, in this graph.
+    fn references(&self, value: &mut dyn EntityObject, row: &RowChange) {
+        let nothing = row.overrides.iter().filter(|(_, value)| matches!(value, Override::Reference(None)));
+        let nothing = nothing.map(|(property, _)| (*property, None));
+        let keys = row.targets.iter().filter_map(|(property, target)| Some((*property, Some(self.target_key(target)?))));
+        for (property, key) in nothing.chain(keys) {
+            if let Some(reference) = value.property_mut(usize::from(property)).as_reference_mut() {
+                reference.set_key(key, self.graph.link());
+            }
         }
     }
 

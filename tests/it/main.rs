@@ -16,6 +16,7 @@
     reason = "a test that fails panics; what it defines is seen by nobody else; `[x.clone()]` reads as what is expected"
 )]
 
+mod agreement;
 mod borrowing;
 mod cancellation;
 mod cascades;

@@ -48,7 +48,7 @@ impl Collector<'_> {
             }
             debug_assert!(position >= inserts || row.kind == ChangeKind::Insert);
             if row.kind == ChangeKind::Update && row.properties.is_empty() {
-                changes.unchanged.push(row.cell);
+                changes.unchanged.push(row);
             } else {
                 changes.rows.push(row);
             }
@@ -172,8 +172,11 @@ impl Collector<'_> {
                             (Target::Key(key), Some(ReferenceTarget::Key(other))) => key == other,
                             _ => false,
                         };
-                        if !same {
+                        let overridden = row.overrides.iter().any(|(property, _)| *property == number);
+                        if !same || overridden {
                             row.targets.push((number, target));
+                        }
+                        if !same {
                             if let Some(ReferenceTarget::Key(key)) = before {
                                 row.previous.push((number, key));
                             }
