@@ -72,12 +72,7 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
 
 /// What was sent of a collection is what the database has. Where two collections wanted the same item, or it was not
 /// inserted after all, the item itself says whose it is.
-fn settle(
-    graph: &UnitOfWork,
-    cell: &Arc<dyn AnyCell>,
-    property: usize,
-    sent: &CollectionChanges,
-) -> Result<(), Error> {
+fn settle(graph: &UnitOfWork, cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) -> Result<(), Error> {
     let relation = graph.metadata.of(cell.meta())?.relation(property);
     let inverse = relation.filter(|relation| relation.pivot.is_none()).and_then(|relation| relation.inverse);
     let mut belonging = Vec::new();
@@ -191,7 +186,8 @@ impl Publisher<'_> {
     fn references(&self, value: &mut dyn EntityObject, row: &RowChange) {
         let nothing = row.overrides.iter().filter(|(_, value)| matches!(value, Override::Reference(None)));
         let nothing = nothing.map(|(property, _)| (*property, None));
-        let keys = row.targets.iter().filter_map(|(property, target)| Some((*property, Some(self.target_key(target)?))));
+        let keys =
+            row.targets.iter().filter_map(|(property, target)| Some((*property, Some(self.target_key(target)?))));
         for (property, key) in nothing.chain(keys) {
             if let Some(reference) = value.property_mut(usize::from(property)).as_reference_mut() {
                 reference.set_key(key, self.graph.link());
