@@ -209,7 +209,10 @@ impl Binder<'_> {
         let ends: Option<Vec<(&Key, &Key)>> =
             pairs.iter().map(|(one, two)| Some((self.end(one)?, self.end(two)?))).collect();
         // Sorted like the rows of tables, so that concurrent flushes lock in the same order.
-        let mut ends = ends.unwrap_or_default();
+        let mut ends = ends.ok_or_else(|| {
+            let message = "the keys of new entities are needed before their pivot rows can be written";
+            Error::validation(entity.meta.name, message)
+        })?;
         ends.sort_unstable();
         let failed = |error| conversion(entity, entity.property_name(change.property), error);
         let types = |side: &'_ [crate::metadata::KeyColumnDef]| side.iter().map(|c| c.pg).collect::<Vec<_>>();

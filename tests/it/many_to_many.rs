@@ -158,6 +158,19 @@ async fn loading_keeps_what_was_done_before() {
 }
 
 #[tokio::test]
+async fn taking_a_new_entity_out_does_not_keep_others_from_going() {
+    let fixture = Fixture::new(library()).await;
+    let (em, books, tags) = unloaded(&fixture).await;
+    let new = em.persist(NewBook { title: "new".into(), author: books[0].read().author.clone() });
+    tags[1].update(|y| {
+        y.books.remove(&new);
+        y.books.remove(&books[0]);
+    });
+    em.flush().await.unwrap();
+    assert_eq!(fixture.rows(LINKS).await, ["a|x", "b|y"]);
+}
+
+#[tokio::test]
 async fn links_go_with_an_entity_that_is_removed() {
     let fixture = Fixture::new(library()).await;
     let (em, [a, b], [_, y, _]) = tagged(&fixture).await;

@@ -233,7 +233,10 @@ impl Collector<'_> {
                 let (Some(one), Some(two)) = (end(pair.0), end(pair.1)) else { continue };
                 if pending.linked.contains(pair) {
                     link.linked.push((one, two));
-                } else if pending.unlinked.contains(pair) {
+                } else if pending.unlinked.contains(pair)
+                    // A row that is inserted has no links to lose.
+                    && matches!((&one, &two), (LinkEnd::Key(_), LinkEnd::Key(_)))
+                {
                     link.unlinked.push((one, two));
                 }
             }
