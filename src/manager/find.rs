@@ -196,7 +196,8 @@ impl EntityManager {
         async move { em.exists_plan(&plan).await }
     }
 
-    /// Reads the entity's row again and overwrites all fields, changed ones, too.
+    /// Reads the entity's row again and overwrites all fields, changed ones, too. Pending changes of its collections are
+    /// dropped; what was loaded of them stays.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the row is gone, [`Error::Detached`] for an entity of another manager or without a key.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use super::plan::PlannedStatement;
-use super::{CommitOrder, Plan, Tracker, UnitOfWork, collect, plan};
+use super::{CommitOrder, Plan, UnitOfWork, collect, plan};
 use crate::entity::IntoEntity;
 use crate::error::Error;
-use crate::metadata::{AnyCell, Lifecycle, Metadata, UnderscoreNamingStrategy};
+use crate::metadata::{Lifecycle, Metadata, UnderscoreNamingStrategy};
 use crate::prelude::*;
 use crate::types::{EntityKey, Key};
 

@@ -197,7 +197,7 @@ async fn a_removed_entity_that_was_never_inserted_sends_nothing() {
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
     assert_eq!(book.state(), EntityState::New);
     assert!(author.read().books.is_empty().unwrap(), "it is no item of the collection either");
-    em.remove(&em.create(NewAuthor { name: "Nobody".into() }));
+    em.remove(em.create(NewAuthor { name: "Nobody".into() }));
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
     assert!(fixture.statements().is_empty());
 }
@@ -357,6 +357,29 @@ async fn an_inverse_one_to_one_that_is_emptied_releases_the_other_side() {
     em.flush().await.unwrap();
     assert_eq!(other.read().desk.as_ref().unwrap().get().unwrap(), desk);
     assert_eq!(fixture.rows("SELECT person_id FROM desk").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_one_to_one_is_set_from_either_side() {
+    let fixture = Fixture::new(entities![Person, Passport, Seat, Desk]).await;
+    let em = fixture.em();
+    let people = [em.persist(NewPerson {}), em.persist(NewPerson {})];
+    let seats = [em.persist(NewSeat {}), em.persist(NewSeat {})];
+    em.flush().await.unwrap();
+    people[0].write().seat = Some(seats[0].to_ref());
+    seats[1].write().person = Some(people[1].to_ref());
+    assert_eq!(em.flush().await.unwrap().updated, 2);
+    assert_eq!(fixture.rows("SELECT id, person_id FROM seat ORDER BY id").await, ["1|1", "2|2"]);
+    for (person, seat) in people.iter().zip(&seats) {
+        assert_eq!(person.read().seat.as_ref().unwrap().get().unwrap(), *seat);
+        assert_eq!(seat.read().person.as_ref().unwrap().get().unwrap(), *person);
+    }
+    // The owning side lets go, and the other one knows.
+    seats[0].write().person = None;
+    em.remove(&seats[1]);
+    em.flush().await.unwrap();
+    assert!(people.iter().all(|person| person.read().seat.is_none()));
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
 }
 
 #[tokio::test]

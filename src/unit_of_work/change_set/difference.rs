@@ -176,10 +176,8 @@ impl Collector<'_> {
                         if !same || overridden {
                             row.targets.push((number, target));
                         }
-                        if !same {
-                            if let Some(ReferenceTarget::Key(key)) = before {
-                                row.previous.push((number, key));
-                            }
+                        if let (false, Some(ReferenceTarget::Key(key))) = (same, before) {
+                            row.previous.push((number, key));
                         }
                         !same
                     }
