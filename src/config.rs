@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_postgres::config::Host;
+
 use crate::driver::{PoolOptions, StatementLog};
 use crate::entity::Entity;
 use crate::error::Error;
@@ -29,6 +31,9 @@ pub struct OrmBuilder {
     log: Option<StatementLog>,
 }
 
+/// How long opening a connection may take, if neither the URL nor the options say so.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A password, which is never shown.
 struct Secret(String);
 
@@ -48,7 +53,7 @@ impl Default for OrmBuilder {
             password: None,
             dbname: None,
             application_name: None,
-            connect_timeout: Some(Duration::from_secs(10)),
+            connect_timeout: None,
             acquire_timeout: Some(Duration::from_secs(30)),
             statement_timeout: None,
             min_connections: 1,
@@ -112,7 +117,7 @@ impl OrmBuilder {
         self
     }
 
-    /// How long opening a connection may take. Default: 10 seconds.
+    /// How long opening a connection may take. Default: what the URL says, or else 10 seconds.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
@@ -255,20 +260,11 @@ impl OrmBuilder {
                 invalid(format!("the database URL cannot be read{cause}: it looks like {form}"))
             })?,
         };
-        if let Some(host) = &self.host {
-            if !server.get_hosts().is_empty() {
-                return Err(invalid("give the host either in the URL or with host(), not both".to_owned()));
-            }
-            server.host(host);
+        if self.host.is_some() || self.port.is_some() {
+            server = at_address(&server, self.host.as_deref(), self.port);
         }
         if server.get_hosts().is_empty() && server.get_hostaddrs().is_empty() {
             server.host("localhost");
-        }
-        if let Some(port) = self.port {
-            if !server.get_ports().is_empty() {
-                return Err(invalid("give the port either in the URL or with port(), not both".to_owned()));
-            }
-            server.port(port);
         }
         if let Some(user) = self.user {
             server.user(user);
@@ -287,6 +283,8 @@ impl OrmBuilder {
         }
         if let Some(timeout) = self.connect_timeout {
             server.connect_timeout(timeout);
+        } else if server.get_connect_timeout().is_none() {
+            server.connect_timeout(DEFAULT_CONNECT_TIMEOUT);
         }
         if let Some(timeout) = self.statement_timeout {
             let own = format!("-c statement_timeout={}", timeout.as_millis().max(1));
@@ -303,6 +301,49 @@ impl OrmBuilder {
         };
         Ok((self.entities, self.naming, options))
     }
+}
+
+/// The same settings with another host, or another port of the same hosts. The driver's own type can only add addresses,
+/// and a URL without a port has the default one already.
+fn at_address(given: &tokio_postgres::Config, host: Option<&str>, port: Option<u16>) -> tokio_postgres::Config {
+    let mut server = tokio_postgres::Config::new();
+    match host {
+        Some(host) => {
+            server.host(host);
+        }
+        None => {
+            for host in given.get_hosts() {
+                match host {
+                    Host::Tcp(name) => server.host(name),
+                    #[cfg(unix)]
+                    Host::Unix(path) => server.host_path(path),
+                };
+            }
+            for address in given.get_hostaddrs() {
+                server.hostaddr(*address);
+            }
+        }
+    }
+    // One port counts for all hosts.
+    let ports = port.as_ref().map_or(given.get_ports(), std::slice::from_ref);
+    let ports = if host.is_some() { &ports[..ports.len().min(1)] } else { ports };
+    for port in ports {
+        server.port(*port);
+    }
+    given.get_user().map(|user| server.user(user));
+    given.get_password().map(|password| server.password(password));
+    given.get_dbname().map(|dbname| server.dbname(dbname));
+    given.get_options().map(|options| server.options(options));
+    given.get_application_name().map(|name| server.application_name(name));
+    given.get_connect_timeout().map(|timeout| server.connect_timeout(*timeout));
+    given.get_tcp_user_timeout().map(|timeout| server.tcp_user_timeout(*timeout));
+    given.get_keepalives_interval().map(|interval| server.keepalives_interval(interval));
+    given.get_keepalives_retries().map(|retries| server.keepalives_retries(retries));
+    server.keepalives(given.get_keepalives()).keepalives_idle(given.get_keepalives_idle());
+    server.ssl_mode(given.get_ssl_mode()).ssl_negotiation(given.get_ssl_negotiation());
+    server.channel_binding(given.get_channel_binding()).target_session_attrs(given.get_target_session_attrs());
+    server.load_balance_hosts(given.get_load_balance_hosts());
+    server
 }
 
 #[cfg(test)]
@@ -344,5 +385,23 @@ mod tests {
         let error = Orm::builder().url("postgresql://ada:hunter2@host:port/db").into_parts().unwrap_err().to_string();
         assert!(error.contains("cannot be read") && !error.contains("hunter2"), "{error}");
         assert!(!format!("{:?}", Orm::builder().password("hunter2")).contains("hunter2"));
+    }
+
+    #[test]
+    fn options_override_the_parts_of_the_url() {
+        let url = "postgresql://ada:hunter2@one,two:1/shop?connect_timeout=3&keepalives_idle=7&sslmode=disable";
+        let parts = |builder: OrmBuilder| builder.into_parts().unwrap().2.server;
+        let server = parts(Orm::builder().url(url));
+        assert_eq!((server.get_hosts().len(), server.get_connect_timeout()), (2, Some(&Duration::from_secs(3))));
+        let server = parts(Orm::builder().url(url).host("three").connect_timeout(Duration::from_secs(4)));
+        assert_eq!(server.get_hosts(), [Host::Tcp("three".into())]);
+        assert_eq!((server.get_ports().len(), server.get_connect_timeout()), (1, Some(&Duration::from_secs(4))));
+        let server = parts(Orm::builder().url(url).port(5433).user("bob"));
+        assert_eq!((server.get_hosts().len(), server.get_ports()), (2, &[5433][..]));
+        assert_eq!((server.get_user(), server.get_password()), (Some("bob"), Some(&b"hunter2"[..])));
+        assert_eq!(server.get_keepalives_idle(), Duration::from_secs(7));
+        assert_eq!(server.get_ssl_mode(), tokio_postgres::config::SslMode::Disable);
+        let server = parts(Orm::builder().url("postgresql://ada@localhost/shop").port(5433));
+        assert_eq!(server.get_ports(), [5433]);
     }
 }

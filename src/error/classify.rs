@@ -14,6 +14,9 @@ pub(crate) trait ConstraintNames {
         constraint: &str,
     ) -> Option<(&'static str, Vec<&'static str>, Vec<String>)>;
 
+    /// The entity of this table.
+    fn table(&self, schema: &str, table: &str) -> Option<&'static str>;
+
     /// Entity and field of this column.
     fn column(&self, schema: &str, table: &str, column: &str) -> Option<(&'static str, &'static str)>;
 }
@@ -43,7 +46,10 @@ impl Error {
         let constraint = answer.constraint().unwrap_or_default().to_owned();
         let schema = answer.schema().unwrap_or_default();
         let owner = || names.constraint(schema, &table, &constraint);
-        let entity_of = |owner: &Option<(&'static str, Vec<&'static str>, Vec<String>)>| owner.as_ref().map(|o| o.0);
+        // A constraint that the entities do not declare still belongs to an entity's table.
+        let entity_of = |owner: &Option<(&'static str, Vec<&'static str>, Vec<String>)>| {
+            owner.as_ref().map(|o| o.0).or_else(|| names.table(schema, &table))
+        };
         match answer.code() {
             &SqlState::UNIQUE_VIOLATION => {
                 let owner = owner();

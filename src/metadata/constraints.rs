@@ -38,10 +38,12 @@ impl ConstraintNames for Metadata {
         Some((owner.entity, owner.properties.clone(), owner.columns.clone()))
     }
 
+    fn table(&self, schema: &str, table: &str) -> Option<&'static str> {
+        self.of_table(schema, table).map(|entity| entity.meta.name)
+    }
+
     fn column(&self, schema: &str, table: &str, column: &str) -> Option<(&'static str, &'static str)> {
-        let named = |entity: &&EntityDef| entity.table == table && entity.schema.as_deref() == Some(schema);
-        let unnamed = |entity: &&EntityDef| entity.table == table && entity.schema.is_none();
-        let entity = self.entities.iter().find(named).or_else(|| self.entities.iter().find(unnamed))?;
+        let entity = self.of_table(schema, table)?;
         let position = entity.properties.iter().position(|property| match property {
             PropertyDef::Column(definition) => definition.name == column,
             PropertyDef::Relation(relation) => relation.columns.iter().any(|part| part.name == column),
@@ -51,6 +53,13 @@ impl ConstraintNames for Metadata {
 }
 
 impl Metadata {
+    /// The entity of this table; one without a schema is in whichever the search path says.
+    fn of_table(&self, schema: &str, table: &str) -> Option<&EntityDef> {
+        let named = |entity: &&EntityDef| entity.table == table && entity.schema.as_deref() == Some(schema);
+        let unnamed = |entity: &&EntityDef| entity.table == table && entity.schema.is_none();
+        self.entities.iter().find(named).or_else(|| self.entities.iter().find(unnamed))
+    }
+
     /// The name of a foreign key constraint.
     pub(crate) fn foreign_key_name(&self, table: &str, columns: &[KeyColumnDef]) -> String {
         foreign_key_name(&*self.naming, table, columns)

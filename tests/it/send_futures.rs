@@ -134,6 +134,7 @@ async fn publish(orm: Orm) -> Result<i64, Rejection> {
 async fn f2_a_handler_is_a_function_or_a_closure() {
     let fixture = Fixture::new(library()).await;
     let em = fixture.em();
+    assert_eq!(handle(publish, fixture.orm.clone()).await.unwrap_err().0, "who?");
     let ada = em.persist(NewAuthor { name: "Ada".into() });
     em.persist(NewBook { title: "Notes".into(), author: ada.to_ref() });
     em.flush().await.unwrap();
