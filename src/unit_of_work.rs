@@ -77,6 +77,12 @@ impl UnitOfWork {
         self.detached.store(detached, Ordering::Release);
     }
 
+    /// Makes room for this many new entities.
+    pub(crate) fn reserve(&self, entities: usize) {
+        self.map.lock().reserve(entities);
+        self.tracker.reserve(entities);
+    }
+
     /// Takes in a new entity, which is not scheduled.
     pub(crate) fn create<T: Entity>(&self, mut value: T) -> Arc<Cell<T>> {
         // A reference to another manager's entity refers to the row: here it is looked for in this graph.

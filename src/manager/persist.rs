@@ -52,6 +52,7 @@ impl<P: Persist> Persist for Vec<P> {
     type Persisted = Vec<P::Persisted>;
 
     fn persist_in(self, em: &EntityManager) -> Self::Persisted {
+        em.graph().reserve(self.len());
         self.into_iter().map(|entity| entity.persist_in(em)).collect()
     }
 }

@@ -28,16 +28,21 @@ pub enum KeyPart {
 impl KeyPart {
     /// Appends the binary form that a column of type `pg` expects.
     pub(crate) fn encode(&self, pg: PgType, out: &mut BytesMut) {
+        self.with_bytes(pg, |bytes| out.put_slice(bytes));
+    }
+
+    /// Looks at the binary form that a column of type `pg` expects.
+    pub(crate) fn with_bytes<R>(&self, pg: PgType, look: impl FnOnce(&[u8]) -> R) -> R {
         match self {
             Self::Int(value) => match pg.oid {
                 // Key parts were made from values of these widths: nothing is cut off.
-                21 => out.put_i16(i16::try_from(*value).unwrap_or_default()),
-                23 => out.put_i32(i32::try_from(*value).unwrap_or_default()),
-                _ => out.put_i64(*value),
+                21 => look(&i16::try_from(*value).unwrap_or_default().to_be_bytes()),
+                23 => look(&i32::try_from(*value).unwrap_or_default().to_be_bytes()),
+                _ => look(&value.to_be_bytes()),
             },
-            Self::Uuid(value) => out.put_slice(value.as_bytes()),
-            Self::Text(value) => out.put_slice(value.as_bytes()),
-            Self::Binary(value) => out.put_slice(value),
+            Self::Uuid(value) => look(value.as_bytes()),
+            Self::Text(value) => look(value.as_bytes()),
+            Self::Binary(value) => look(value),
         }
     }
 

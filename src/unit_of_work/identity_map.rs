@@ -45,6 +45,11 @@ impl IdentityMap {
         self.of(entity).insert(key, cell)
     }
 
+    /// Makes room for this many entities without a key.
+    pub(crate) fn reserve(&mut self, entities: usize) {
+        self.new.reserve(entities);
+    }
+
     /// Takes in an entity without a key.
     pub(crate) fn add_new(&mut self, cell: Arc<dyn AnyCell>) {
         self.new.insert(address(&cell), cell);

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::UnitOfWork;
 use super::change_set::{ChangeKind, ChangeSet, Override, RowChange, Target};
 use super::inverse_sides::told;
@@ -22,7 +24,8 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
         graph.tracker.keep_all(cell)?;
     }
     let publisher = Publisher { graph, changes, outcome };
-    let mut still_dirty = rustc_hash::FxHashSet::default();
+    publisher.make_room();
+    let mut still_dirty = FxHashSet::default();
     for (position, row) in changes.rows.iter().enumerate() {
         if publisher.row(position, row)? {
             still_dirty.insert(address(&row.cell));
@@ -42,13 +45,13 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     for cell in &changes.dropped {
         cell.set_lifecycle(Lifecycle::New);
     }
-    let done: rustc_hash::FxHashSet<usize> = changes.cells().map(address).collect();
+    let done: FxHashSet<usize> = changes.cells().map(address).filter(|cell| !still_dirty.contains(cell)).collect();
     graph.tracker.retain_pending(|cell| {
         match cell.lifecycle() {
             Lifecycle::New => false,
             // If it was written, it was persisted or removed in the meantime.
             Lifecycle::Scheduled | Lifecycle::Removing => true,
-            _ => !done.contains(&address(cell)) || still_dirty.contains(&address(cell)),
+            _ => !done.contains(&address(cell)),
         }
     });
     Ok(())
@@ -119,6 +122,18 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
+    /// Makes room in the identity map for what was inserted.
+    fn make_room(&self) {
+        let mut inserted: FxHashMap<usize, usize> = FxHashMap::default();
+        for row in self.changes.rows.iter().filter(|row| row.kind == ChangeKind::Insert) {
+            *inserted.entry(row.entity).or_default() += 1;
+        }
+        let mut map = self.graph.map.lock();
+        for (entity, rows) in inserted {
+            map.of(entity).reserve(rows);
+        }
+    }
+
     /// Publishes one row; whether the entity was changed again in the meantime.
     fn row(&self, position: usize, row: &RowChange) -> Result<bool, Error> {
         let entity = &self.graph.metadata.entities[row.entity];
@@ -219,9 +234,7 @@ impl Publisher<'_> {
 /// Puts a part of a key into its field.
 fn set_part(value: &mut dyn EntityObject, property: usize, entity: &EntityDef, part: &KeyPart) {
     if let Some(column) = entity.column(property) {
-        let mut out = bytes::BytesMut::new();
-        part.encode(column.meta.pg, &mut out);
         // The part came from a column of this type.
-        let _ = value.property_mut(property).decode(Some(&out));
+        let _ = part.with_bytes(column.meta.pg, |bytes| value.property_mut(property).decode(Some(bytes)));
     }
 }

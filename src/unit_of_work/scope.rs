@@ -70,6 +70,13 @@ impl Tracker {
         self.state.lock().pending.clone()
     }
 
+    /// Makes room for this many pending entities.
+    pub(crate) fn reserve(&self, entities: usize) {
+        let mut state = self.state.lock();
+        state.pending.reserve(entities);
+        state.is_pending.reserve(entities);
+    }
+
     pub(crate) fn add_pending(&self, cell: &Arc<dyn AnyCell>) {
         let mut state = self.state.lock();
         if state.is_pending.insert(address(cell)) {

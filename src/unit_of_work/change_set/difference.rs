@@ -8,7 +8,8 @@ impl Collector<'_> {
     pub(super) fn finish(mut self) -> Result<ChangeSet, Error> {
         let mut changes = ChangeSet { flush: self.flush, ..ChangeSet::default() };
         // Positions first: foreign keys refer to rows that come later.
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(self.nodes.len());
+        changes.rows.reserve(self.nodes.len());
         let mut by_address = FxHashMap::with_capacity_and_hasher(self.nodes.len(), FxBuildHasher);
         for (index, node) in self.nodes.iter().enumerate() {
             if node.role == Role::Insert {
