@@ -50,6 +50,7 @@ mod pages {
         transactions = "docs/src/transactions.md";
         errors = "docs/src/errors.md";
         testing = "docs/src/testing.md";
+        performance = "docs/src/performance.md";
         rules = "docs/src/rules.md";
     }
 }
