@@ -6,20 +6,20 @@ use std::sync::Arc;
 use crate::driver::Executor;
 use crate::entity::{Entity, IntoEntity, Managed, Ref};
 use crate::error::Error;
-use crate::metadata::{AnyCell, Graph};
-use crate::orm::OrmInner;
 use crate::unit_of_work::UnitOfWork;
 
 mod find;
 mod load;
 mod persist;
 mod session;
+mod shared;
 mod transaction;
 mod write;
 
 pub use find::Find;
 pub use persist::{Persist, Remove};
 pub(crate) use session::Session;
+pub(crate) use shared::Shared;
 pub use write::FlushSummary;
 
 /// A unit of work: it knows the entities that it has loaded or created, and [`flush`](Self::flush) writes what was changed.
@@ -35,7 +35,7 @@ pub struct EntityManager {
 }
 
 impl EntityManager {
-    pub(crate) fn new(orm: Arc<OrmInner>) -> Self {
+    pub(crate) fn new(orm: Arc<Shared>) -> Self {
         Self { session: Arc::new(Session::new(orm)), scope: None }
     }
 
@@ -45,17 +45,6 @@ impl EntityManager {
 
     async fn executor(&self) -> Result<Executor, Error> {
         self.session.executor().await
-    }
-
-    /// A handle to a cell of this manager's graph.
-    fn handle<T: Entity>(&self, cell: Arc<dyn AnyCell>) -> Option<Managed<T>> {
-        Managed::from_cell(cell, self.graph() as Arc<dyn Graph>)
-    }
-
-    /// Handles to cells of one type.
-    fn handles<T: Entity>(&self, cells: Vec<Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
-        let graph = self.graph() as Arc<dyn Graph>;
-        cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()
     }
 
     /// Makes an entity of a value, or of its `New…` struct. It belongs to this manager, but is not scheduled: pass the

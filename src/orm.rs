@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::OrmBuilder;
 use crate::driver::Pool;
 use crate::error::Error;
-use crate::manager::EntityManager;
+use crate::manager::{EntityManager, Shared};
 use crate::metadata::Metadata;
 use crate::schema::Schema;
 use crate::sql::StatementTexts;
@@ -36,15 +36,7 @@ use crate::unit_of_work::CommitOrder;
 /// ```
 #[derive(Clone)]
 pub struct Orm {
-    pub(crate) inner: Arc<OrmInner>,
-}
-
-/// What the managers of an Orm share.
-pub(crate) struct OrmInner {
-    pub(crate) metadata: Arc<Metadata>,
-    pub(crate) pool: Pool,
-    pub(crate) texts: StatementTexts,
-    pub(crate) order: CommitOrder,
+    pub(crate) inner: Arc<Shared>,
 }
 
 impl Orm {
@@ -78,7 +70,7 @@ impl Orm {
         let metadata = Arc::new(Metadata::resolve(metas, naming)?);
         let order = CommitOrder::of(&metadata);
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
-        Ok(Self { inner: Arc::new(OrmInner { metadata, pool, texts: StatementTexts::default(), order }) })
+        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts: StatementTexts::default(), order }) })
     }
 
     /// A fresh entity manager: one a request, one a job. Sends nothing and needs no connection until it is used.
@@ -90,7 +82,7 @@ impl Orm {
     /// The schema generator: creates and drops the tables of the entities.
     #[must_use]
     pub fn schema(&self) -> Schema<'_> {
-        Schema::new(self)
+        Schema::new(&self.inner.metadata, &self.inner.pool)
     }
 
     /// Closes the pool. Connections that are in use are closed when they come back; whoever asks for another one gets

@@ -11,10 +11,9 @@ mod statements;
 use crate::driver::Pool;
 use crate::error::Error;
 use crate::metadata::Metadata;
-use crate::orm::Orm;
 use crate::sql::ddl;
 
-/// Makes and drops the tables of an [`Orm`]'s entities. From [`Orm::schema`].
+/// Makes and drops the tables of an [`Orm`](crate::Orm)'s entities. From [`Orm::schema`](crate::Orm::schema).
 ///
 /// What is made: the schemas that entities name (other than `public`), a table for each entity and for each many-to-many
 /// relation, primary keys, unique constraints, checks, foreign keys, indexes (every foreign key has one) and comments.
@@ -31,9 +30,9 @@ pub struct Schema<'a> {
 }
 
 impl<'a> Schema<'a> {
-    /// The schema of this Orm's entities.
-    pub(crate) fn new(orm: &'a Orm) -> Self {
-        Self { metadata: &orm.inner.metadata, pool: &orm.inner.pool }
+    /// The schema of these entities.
+    pub(crate) const fn new(metadata: &'a Metadata, pool: &'a Pool) -> Self {
+        Self { metadata, pool }
     }
 }
 

@@ -98,7 +98,7 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
     fn decode(raw: &[u8]) -> Result<Self, ConversionError>;
 
     /// Whether writing `self` over `other` would change nothing in the database (rule B2).
-    /// `precision` is that of the column, where one was declared.
+    /// `precision` is the number of digits behind the point that the column keeps, where that was declared.
     fn same(&self, other: &Self, precision: Option<u8>) -> bool;
 
     /// Appends the value in PostgreSQL's text input form, unquoted.

@@ -174,7 +174,8 @@ impl TransactionConnection {
     ///
     /// # Errors
     /// [`Error::TransactionAborted`] if a statement of the transaction had failed, or if it has ended; what the server
-    /// answered to COMMIT (deferred constraints are checked there). The transaction is rolled back then.
+    /// answered to COMMIT (deferred constraints are checked there). The transaction is rolled back then, but for
+    /// [`Error::CommitOutcomeUnknown`]: the connection was lost before COMMIT was answered.
     pub(crate) async fn commit(&self) -> Result<(), Error> {
         self.check()?;
         self.post(&mut self.sent.lock(), COMMIT);
@@ -183,7 +184,11 @@ impl TransactionConnection {
             // Either the SELECT in front of COMMIT has failed, which leaves the transaction open, or a deferred constraint.
             self.abandon();
             let _ = self.ended().await;
-            return Err(error);
+            // Without an answer to COMMIT it is not known what has become of it.
+            return Err(match error {
+                Error::Connection { source: Some(source), .. } => Error::CommitOutcomeUnknown { source },
+                error => error,
+            });
         }
         self.sent.lock().open = false;
         Ok(())

@@ -166,7 +166,7 @@ fn changes_of(view: EntityView<'_>, new: bool) -> Vec<Change> {
         let precision = match &property.kind {
             // Counted up by the UPDATE, whatever the field holds.
             PropertyKind::Column(column) if column.version && !new => continue,
-            PropertyKind::Column(column) => column.precision,
+            PropertyKind::Column(column) => column.digits(),
             PropertyKind::Relation(relation) if relation.mapped_by.is_some() => continue,
             PropertyKind::Relation(_) => None,
         };

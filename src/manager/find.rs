@@ -12,10 +12,11 @@ use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::loader::{self, Hydrator};
-use crate::metadata::{AnyCell, EntityMeta, Lifecycle};
+use crate::metadata::{AnyCell, EntityMeta, Graph, Lifecycle};
 use crate::query::{Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest};
 use crate::sql::{self, Expression, Param, Selection, Statement, Verb};
 use crate::types::{Key, RawColumn};
+use crate::unit_of_work::UnitOfWork;
 
 type Cells = Vec<Arc<dyn AnyCell>>;
 
@@ -117,8 +118,9 @@ impl<T: Entity> IntoFuture for Find<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let cells = self.em.find_plan(&self.plan).await?;
-            Ok(self.em.handles(cells))
+            let graph = self.em.graph();
+            let cells = self.em.find_plan(&graph, &self.plan).await?;
+            Ok(handles(&graph, cells))
         })
     }
 }
@@ -152,8 +154,9 @@ impl EntityManager {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
         async move {
-            let cell = em.find_one_cell(T::meta(), criteria, &requests).await?;
-            Ok(cell.and_then(|cell| em.handle(cell)))
+            let graph = em.graph();
+            let cell = em.find_one_cell(&graph, T::meta(), criteria, &requests).await?;
+            Ok(handles(&graph, cell).pop())
         }
     }
 
@@ -170,9 +173,10 @@ impl EntityManager {
         let em = self.clone();
         async move {
             let described = describe(T::meta(), &criteria);
-            let cell = em.find_one_cell(T::meta(), criteria, &requests).await?;
+            let graph = em.graph();
+            let cell = em.find_one_cell(&graph, T::meta(), criteria, &requests).await?;
             let missing = Error::NotFound { entity: T::meta().name, criteria: described };
-            cell.and_then(|cell| em.handle(cell)).ok_or(missing)
+            handles(&graph, cell).pop().ok_or(missing)
         }
     }
 
@@ -223,24 +227,24 @@ impl EntityManager {
         async move { em.populate_cells(T::meta(), cells, &requests).await }
     }
 
-    async fn find_plan(&self, plan: &FindPlan) -> Result<Cells, Error> {
-        let graph = self.graph();
+    async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
         let statement = sql::select(&graph.metadata, &plan.selection)?;
         let executor = LazyExecutor::new(&*self.session);
         let entity = graph.metadata.of(plan.selection.meta)?;
-        let mut hydrator = Hydrator::new(&graph, entity, false);
+        let mut hydrator = Hydrator::new(graph, entity, false);
         executor.get().await?.stream(&statement, &mut |rows| hydrator.take(rows)).await?;
         let cells = hydrator.into_cells();
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
-            loader::populate(&graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
+            loader::populate(graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
         }
         Ok(cells)
     }
 
     async fn find_one_cell(
         &self,
+        graph: &Arc<UnitOfWork>,
         meta: &'static EntityMeta,
         criteria: CriteriaKind,
         requests: &[PopulateRequest],
@@ -252,10 +256,9 @@ impl EntityManager {
                 let populate = requests.to_vec();
                 let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
                 let plan = FindPlan { selection, populate };
-                return Ok(self.find_plan(&plan).await?.into_iter().next());
+                return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
             }
         };
-        let graph = self.graph();
         let entity = graph.metadata.of(meta)?;
         let tree = PopulateNode::tree(meta, requests)?;
         let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
@@ -268,7 +271,7 @@ impl EntityManager {
             None => {
                 let statement = self.select_by_key(&key, meta)?;
                 let answer = executor.get().await?.run(&statement).await?;
-                let mut hydrator = Hydrator::new(&graph, entity, false);
+                let mut hydrator = Hydrator::new(graph, entity, false);
                 hydrator.take(&answer.rows)?;
                 match hydrator.into_cells().into_iter().next() {
                     Some(cell) => cell,
@@ -278,7 +281,7 @@ impl EntityManager {
         };
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
-            loader::populate(&graph, texts, &executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
+            loader::populate(graph, texts, &executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
         }
         Ok(Some(cell))
     }
@@ -345,6 +348,12 @@ impl EntityManager {
 
 fn first_column(rows: &[tokio_postgres::Row]) -> Option<&[u8]> {
     rows.first()?.try_get::<usize, RawColumn<'_>>(0).ok()?.0
+}
+
+/// Handles to cells of the graph that they were found in: the manager may have got another one meanwhile.
+fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
+    let graph = Arc::clone(graph) as Arc<dyn Graph>;
+    cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()
 }
 
 fn prepare<T: Entity>(criteria: impl Criteria<T>, populate: impl Populate<T>) -> (CriteriaKind, Vec<PopulateRequest>) {

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
+use super::shared::Shared;
 use super::transaction::OpenTransaction;
 use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
-use crate::orm::OrmInner;
 use crate::unit_of_work::{Tracker, UnitOfWork};
 
 /// One unit of work.
 pub(crate) struct Session {
-    pub(crate) orm: Arc<OrmInner>,
+    pub(crate) orm: Arc<Shared>,
     graph: RwLock<Arc<UnitOfWork>>,
     pub(crate) tracker: Arc<Tracker>,
     pub(super) open: Mutex<Option<OpenTransaction>>,
@@ -23,7 +23,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(orm: Arc<OrmInner>) -> Self {
+    pub(super) fn new(orm: Arc<Shared>) -> Self {
         let tracker = Arc::new(Tracker::default());
         let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
         Self { orm, graph: RwLock::new(graph), tracker, open: Mutex::new(None), serial: tokio::sync::Mutex::new(()) }

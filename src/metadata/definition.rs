@@ -152,6 +152,22 @@ pub struct ColumnMeta {
     pub comment: Option<&'static str>,
 }
 
+impl ColumnMeta {
+    /// Whether `precision` makes the column `numeric`: `f32`, `f64` and `String` fields.
+    pub(crate) const fn is_number_or_text(&self) -> bool {
+        matches!(self.pg.oid, 700 | 701 | 25)
+    }
+
+    /// How many digits behind the point the column keeps, where that was declared (rule B2).
+    pub(crate) const fn digits(&self) -> Option<u8> {
+        match (self.precision, self.scale) {
+            (Some(_), None) if self.is_number_or_text() => Some(0),
+            (Some(_), Some(scale)) if self.is_number_or_text() => Some(scale),
+            (precision, _) => precision,
+        }
+    }
+}
+
 /// The four kinds of relations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelationKind {
@@ -411,6 +427,18 @@ relation_options! {
 }
 
 impl PropertyMeta {
+    /// The type that `precision` and `scale` make of a number or text column: `numeric(10, 2)`.
+    #[must_use]
+    pub const fn numeric(mut self, sql_type: &'static str) -> Self {
+        if let PropertyKind::Column(column) = &mut self.kind
+            && column.is_number_or_text()
+            && column.sql_type.is_none()
+        {
+            column.sql_type = Some(sql_type);
+        }
+        self
+    }
+
     /// `on_update = "cascade"` of a relation's foreign key.
     #[must_use]
     pub const fn on_key_update(mut self, action: &'static str) -> Self {

@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::definition::{EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
+use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
 use super::naming::IDENTIFIER_LIMIT;
 use super::resolved::{EntityDef, PropertyDef};
 
@@ -25,7 +25,29 @@ pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {
         }
     }
     key_circles(metas, &mut problems);
+    for property in metas.iter().flat_map(|meta| meta.properties) {
+        if let PropertyKind::Column(column) = &property.kind {
+            column_modifiers(property, column, &mut problems);
+        }
+    }
     problems
+}
+
+/// A length is that of text, a precision that of numbers, text and points in time; elsewhere they would be ignored.
+fn column_modifiers(property: &PropertyMeta, column: &ColumnMeta, problems: &mut Vec<String>) {
+    let here = format!("{}.{}", property.entity, property.name);
+    let name = column.pg.name;
+    let is_text = name.trim_end_matches("[]") == "text";
+    let is_time = matches!(name.trim_end_matches("[]"), "timestamptz" | "timestamp" | "time");
+    if column.length.is_some() && !is_text {
+        problems.push(format!("{here}: length has no meaning for {name}"));
+    }
+    if column.precision.is_some() && !is_time && !column.is_number_or_text() {
+        problems.push(format!("{here}: precision has no meaning for {name}"));
+    }
+    if column.scale.is_some() && !column.is_number_or_text() {
+        problems.push(format!("{here}: scale has no meaning for {name}"));
+    }
 }
 
 /// Two structs of one name could not be told apart in messages, and one listed twice would be two tables.

@@ -74,8 +74,11 @@ macro_rules! float {
             }
 
             #[inline]
-            fn same(&self, other: &Self, _: Option<u8>) -> bool {
+            fn same(&self, other: &Self, precision: Option<u8>) -> bool {
+                // A `numeric` column rounds half away from zero, as `round` does.
+                let kept = |value: Self, digits: u8| (value * (10.0 as Self).powi(i32::from(digits))).round();
                 self.to_bits() == other.to_bits()
+                    || precision.is_some_and(|digits| kept(*self, digits) == kept(*other, digits))
             }
 
             fn write_text(&self, out: &mut String) {

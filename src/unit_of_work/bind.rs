@@ -109,7 +109,11 @@ impl Binder<'_> {
             row.cell.read_sent(self.changes.flush, &mut |view| pushed = push(&mut arrays, row, &view))?;
             pushed?;
             let is_last = index + 1 == rows.len();
-            if is_last || arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT {
+            // Rows that refer to each other stay together: foreign keys are checked at the end of the statement.
+            let refers =
+                self.metadata.entities[row.entity].relations().any(|(_, relation)| relation.target == row.entity)
+                    && row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_)));
+            if is_last || (!refers && arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT) {
                 let full = std::mem::replace(&mut arrays, new_arrays(0));
                 let params = full.into_iter().map(Param::Array).collect();
                 bound.push((Statement { text: Arc::clone(text), params }, rows[from..=index].to_vec()));

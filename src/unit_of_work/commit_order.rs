@@ -61,11 +61,6 @@ impl CommitOrder {
     pub(crate) fn is_circular(&self, entity: usize) -> bool {
         self.shared[entity] || self.self_referencing[entity]
     }
-
-    /// Whether other tables are part of the circle.
-    pub(crate) fn is_shared(&self, entity: usize) -> bool {
-        self.shared[entity]
-    }
 }
 
 struct Search<'a> {

@@ -65,7 +65,7 @@ pub(crate) fn merge(
 /// The properties that a row has values for, with their precision.
 fn readable(entity: &EntityDef) -> impl Iterator<Item = (usize, Option<u8>)> + '_ {
     entity.properties.iter().enumerate().filter_map(|(index, property)| match property {
-        PropertyDef::Column(column) => Some((index, column.meta.precision)),
+        PropertyDef::Column(column) => Some((index, column.meta.digits())),
         PropertyDef::Relation(relation) if relation.is_owning_to_one() || relation.is_inverse_one_to_one() => {
             Some((index, None))
         }

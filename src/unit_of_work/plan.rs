@@ -153,7 +153,8 @@ fn insert_levels(metadata: &Metadata, order: &CommitOrder, changes: &ChangeSet) 
             let before = || row.targets.iter().filter_map(|(_, target)| depends(order, changes, row, target));
             if done {
                 open.pop();
-                levels[position] = before().map(|other| levels[other].unwrap_or_default() + 1).max().or(Some(0));
+                let level = |(other, step): (usize, usize)| levels[other].unwrap_or_default() + step;
+                levels[position] = before().map(level).max().or(Some(0));
                 continue;
             }
             if levels[position].is_some() {
@@ -169,24 +170,25 @@ fn insert_levels(metadata: &Metadata, order: &CommitOrder, changes: &ChangeSet) 
             }
             open.push(position);
             stack.push((position, true));
-            stack.extend(before().filter(|other| levels[*other].is_none()).map(|other| (other, false)));
+            // Rows of one statement may refer to each other in a circle.
+            let next =
+                before().filter(|(other, step)| levels[*other].is_none() && (*step > 0 || !open.contains(other)));
+            stack.extend(next.map(|(other, _)| (other, false)));
         }
     }
     Ok(levels.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The row that has to be inserted before this one, if the target is one.
-fn depends(order: &CommitOrder, changes: &ChangeSet, row: &RowChange, target: &Target) -> Option<usize> {
+/// The row that must not be inserted after this one, if the target is one; and how many levels have to be between them.
+fn depends(order: &CommitOrder, changes: &ChangeSet, row: &RowChange, target: &Target) -> Option<(usize, usize)> {
     let Target::Row(position) = target else { return None };
     let other = &changes.rows[*position];
     if order.rank(other.entity) != order.rank(row.entity) {
         return None;
     }
-    // Rows of one table whose keys are known go into one statement: foreign keys are checked at its end (rule C7).
-    if !order.is_shared(row.entity) && other.key.is_some() {
-        return None;
-    }
-    Some(*position)
+    // Rows of one statement need no order: foreign keys are checked at its end (rule C7).
+    let together = row.entity == other.entity && row.properties == other.properties && other.key.is_some();
+    Some((*position, usize::from(!together)))
 }
 
 fn updates(order: &CommitOrder, changes: &ChangeSet, statements: &mut Vec<PlannedStatement>) {

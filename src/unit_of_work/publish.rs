@@ -29,6 +29,8 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     for (position, row) in changes.rows.iter().enumerate() {
         if publisher.row(position, row)? {
             still_dirty.insert(address(&row.cell));
+            // An entity that only a cascade has reached was not pending.
+            graph.tracker.add_pending(&row.cell);
         }
     }
     for row in &changes.unchanged {

@@ -266,3 +266,53 @@ async fn types_that_are_read_alike_need_no_override() {
     em.flush().await.unwrap();
     assert_eq!(em.count::<Legacy>(Legacy::fields().text().like("long%")).await.unwrap(), 1);
 }
+
+mod precision_and_scale {
+    use super::*;
+
+    #[derive(Entity, Clone, Debug)]
+    pub struct Price {
+        #[primary_key]
+        pub id: i64,
+        #[property(precision = 10, scale = 2)]
+        pub amount: f64,
+        #[property(precision = 4)]
+        pub pieces: Option<f64>,
+    }
+
+    #[derive(Entity, Clone, Debug)]
+    pub struct Misfit {
+        #[primary_key]
+        pub id: i64,
+        #[property(precision = 3)]
+        pub count: i32,
+        #[property(length = 3)]
+        pub flag: bool,
+    }
+
+    #[tokio::test]
+    async fn b2_a_number_is_compared_at_the_scale_of_its_column() {
+        let fixture = Fixture::new(entities![Price]).await;
+        let em = fixture.em();
+        let price = em.persist(NewPrice { amount: 0.1 + 0.2 });
+        em.flush().await.unwrap();
+        assert_eq!(fixture.rows("SELECT amount, pg_typeof(amount), pieces FROM price").await, ["0.30|numeric|~"]);
+        price.update(|price| price.amount = 0.3);
+        assert_eq!(em.flush().await.unwrap().statements, 0);
+        price.update(|price| price.amount = 0.306);
+        assert_eq!(em.flush().await.unwrap().updated, 1);
+        assert_eq!(fixture.rows("SELECT amount FROM price").await, ["0.31"]);
+        let found = fixture.em().find_one_or_fail::<Price>(Price::fields().amount().eq(0.31), ()).await.unwrap();
+        assert_eq!(found.read().amount, 0.31);
+    }
+
+    #[tokio::test]
+    async fn a_modifier_that_means_nothing_is_reported_at_connect() {
+        let error = Orm::builder().url("postgresql://x@127.0.0.1:1/x").entities(entities![Misfit]).connect().await;
+        let Err(Error::Metadata { problems }) = error else { panic!("{error:?}") };
+        assert_eq!(
+            problems,
+            ["Misfit.count: precision has no meaning for int4", "Misfit.flag: length has no meaning for bool"]
+        );
+    }
+}

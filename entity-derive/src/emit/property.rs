@@ -36,6 +36,15 @@ pub fn property(entity: &Entity, entity_name: &str, index: usize, field: &Field)
     Some(tokens)
 }
 
+/// The type of a number column with this precision and scale, where no type was given by hand.
+fn numeric(column: &Column) -> Option<String> {
+    let precision = column.precision.filter(|_| column.sql_type.is_none())?;
+    Some(match column.scale {
+        Some(scale) => format!("numeric({precision}, {scale})"),
+        None => format!("numeric({precision})"),
+    })
+}
+
 fn column_options(column: &Column, index: usize) -> TokenStream {
     let mut tokens = text_option("named", column.name.as_ref());
     tokens.extend(text_option("sql_type", column.sql_type.as_ref()));
@@ -45,6 +54,7 @@ fn column_options(column: &Column, index: usize) -> TokenStream {
     tokens.extend(number_option("length", column.length));
     tokens.extend(number_option("precision", column.precision.map(u32::from)));
     tokens.extend(number_option("scale", column.scale.map(u32::from)));
+    tokens.extend(numeric(column).map(|sql_type| quote!(.numeric(#sql_type))));
     tokens.extend(flag("unique", column.unique));
     tokens.extend(flag("index", column.index));
     tokens.extend(flag("version", column.version.is_some()));

@@ -163,7 +163,7 @@ impl Collector<'_> {
                 let changed = match property {
                     PropertyDef::Column(_) if Some(index) == entity.version => false,
                     PropertyDef::Column(column) => {
-                        baseline.is_some_and(|baseline| !value.same(baseline, column.meta.precision))
+                        baseline.is_some_and(|baseline| !value.same(baseline, column.meta.digits()))
                     }
                     PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
                         let target = self.target_of(row, entity, number, value, inserted)?;

@@ -1,0 +1,16 @@
+//! What the managers of one [`Orm`](crate::Orm) share.
+
+use std::sync::Arc;
+
+use crate::driver::Pool;
+use crate::metadata::Metadata;
+use crate::sql::StatementTexts;
+use crate::unit_of_work::CommitOrder;
+
+/// What the managers of an Orm share.
+pub(crate) struct Shared {
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) pool: Pool,
+    pub(crate) texts: StatementTexts,
+    pub(crate) order: CommitOrder,
+}
