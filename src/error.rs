@@ -9,7 +9,7 @@ pub(crate) use classify::ConstraintNames;
 /// The error of every operation of this crate.
 ///
 /// Messages are lower-case, say what happened to which entity, field or constraint, and what to do. They never contain
-/// passwords or parameter values. [`source`](std::error::Error::source) leads to the driver's error, where there is one.
+/// passwords, and quote no values; the server's own message, which [`Database`](Self::Database) repeats, may. [`source`](std::error::Error::source) leads to the driver's error, where there is one.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -99,7 +99,7 @@ impl EntityManager {
     ///
     /// # Cancel safety
     /// Dropping the future rolls back the database and the memory. The connection goes back to the pool behind the
-    /// `ROLLBACK`.
+    /// `ROLLBACK`. If COMMIT was sent already, the server may have carried it out.
     pub fn transactional<F, Fut, R, E>(&self, work: F) -> impl Future<Output = Result<R, E>> + Send
     where
         F: FnOnce(Self) -> Fut + Send,

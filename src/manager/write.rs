@@ -40,8 +40,12 @@ impl EntityManager {
     /// is sent. After any error the database and the entities are as before the call, and everything is still
     /// scheduled: mend what is wrong and flush again. (An entity of another manager is taken off the schedule.)
     ///
+    /// [`Error::CommitOutcomeUnknown`] is the exception: the connection was lost before COMMIT was answered, so the rows may
+    /// have been written. A failed flush inside a transaction gives up only its own savepoint.
+    ///
     /// # Cancel safety
-    /// Dropping the future rolls back; entities and schedule are as before.
+    /// Dropping the future rolls back; entities and schedule are as before. If COMMIT was sent already, the server may have
+    /// carried it out.
     pub async fn flush(&self) -> Result<FlushSummary, Error> {
         self.session.flush().await
     }
@@ -80,6 +84,13 @@ impl Session {
         check_guards(&graph, &changes)?;
         transaction.commit(&mut summary).await?;
         self.tracker.wrote();
+        // Another task of this thread may have taken a guard while COMMIT was waited for: it gets time to drop it.
+        for _ in 0..PATIENCE {
+            if check_guards(&graph, &changes).is_ok() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
         publish(&graph, &changes, &outcome)?;
         Ok(summary)
     }
@@ -133,6 +144,9 @@ fn summarise(changes: &ChangeSet) -> FlushSummary {
         ..FlushSummary::default()
     }
 }
+
+/// How often a flush that has committed lets other tasks of its thread run, so that they drop the guards it waits for.
+const PATIENCE: usize = 1000;
 
 /// Marks that a flush is under way, so that entities that are written to meanwhile keep what was sent.
 struct Flushing {
