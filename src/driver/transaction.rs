@@ -186,7 +186,9 @@ impl TransactionConnection {
             let _ = self.ended().await;
             // Without an answer to COMMIT it is not known what has become of it.
             return Err(match error {
-                Error::Connection { source: Some(source), .. } => Error::CommitOutcomeUnknown { source },
+                Error::Connection { sqlstate: None, source: Some(source), .. } => {
+                    Error::CommitOutcomeUnknown { source }
+                }
                 error => error,
             });
         }
