@@ -61,7 +61,9 @@ async fn before_the_commit() {
     story.em.begin().await.unwrap();
     story.em.flush().await.unwrap();
     fixture.database.execute(TERMINATE).await.unwrap();
-    assert_lost(story.em.commit().await);
+    // Whether the driver knows already that the connection is gone when COMMIT is sent is a race.
+    let outcome = story.em.commit().await;
+    assert!(matches!(outcome, Err(Error::Connection { .. } | Error::CommitOutcomeUnknown { .. })), "{outcome:?}");
     story.assert_as_before(&fixture, 0).await;
     story.em.begin().await.unwrap();
     story.em.flush().await.unwrap();
