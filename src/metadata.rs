@@ -4,6 +4,7 @@
 
 mod constraints;
 mod definition;
+mod describe;
 mod discovery;
 mod naming;
 mod object;

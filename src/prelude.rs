@@ -5,4 +5,5 @@ pub use crate::{
     entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
