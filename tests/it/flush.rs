@@ -353,3 +353,36 @@ async fn a_key_cannot_be_changed() {
     shelf.write().code = "A1".into();
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
 }
+
+mod branches {
+    use super::*;
+
+    #[derive(Entity, Clone, Debug)]
+    pub struct Branch {
+        #[primary_key(assigned)]
+        pub id: i64,
+        #[property(default_sql = "'unnamed'")]
+        pub label: String,
+        #[many_to_one]
+        pub parent: Option<Ref<Branch>>,
+    }
+
+    #[tokio::test]
+    async fn c6_parents_come_first_though_their_columns_are_others() {
+        let fixture = Fixture::new(entities![Branch]).await;
+        let em = fixture.em();
+        // The child names its label, the parent leaves it to the database: two statements of one table.
+        let parent = em.create(NewBranch { id: 2 });
+        let child = em.persist(NewBranch { id: 1 });
+        child.update(|child| {
+            child.label = "twig".into();
+            child.parent = Some(parent.to_ref());
+        });
+        assert_eq!(em.flush().await.unwrap().statements, 2);
+        assert_eq!(parent.read().label, "unnamed");
+        assert_eq!(
+            fixture.rows("SELECT id, label, parent_id FROM branch ORDER BY id").await,
+            ["1|twig|2", "2|unnamed|~"]
+        );
+    }
+}
