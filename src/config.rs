@@ -7,6 +7,7 @@ use tokio_postgres::config::Host;
 use crate::driver::{PoolOptions, StatementLog};
 use crate::entity::Entity;
 use crate::error::Error;
+use crate::manager::IdAllocation;
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
 
@@ -29,6 +30,7 @@ pub struct OrmBuilder {
     entities: Option<Vec<&'static EntityMeta>>,
     naming: Box<dyn NamingStrategy>,
     log: Option<StatementLog>,
+    pub(crate) id_allocation: IdAllocation,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -62,6 +64,7 @@ impl Default for OrmBuilder {
             entities: None,
             naming: Box::new(UnderscoreNamingStrategy),
             log: None,
+            id_allocation: IdAllocation::default(),
         }
     }
 }
@@ -226,6 +229,14 @@ impl OrmBuilder {
             return Err(Error::Validation { entity: None, message });
         }
         Ok(self)
+    }
+
+    /// How keys are taken that the database makes and that new rows of other tables refer to. Default: as many as a flush needs,
+    /// in a round trip of their own ([`IdAllocation::OnDemand`]).
+    #[must_use]
+    pub const fn id_allocation(mut self, allocation: IdAllocation) -> Self {
+        self.id_allocation = allocation;
+        self
     }
 
     /// Checks the entities and connects.

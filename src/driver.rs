@@ -11,7 +11,8 @@ mod pool;
 mod statement_cache;
 mod transaction;
 
+pub(crate) use connection::{Answer, Connection};
 pub(crate) use executor::{Connect, Executor, LazyExecutor};
 pub use log::StatementLog;
 pub(crate) use pool::{Pool, PoolOptions};
-pub(crate) use transaction::TransactionConnection;
+pub(crate) use transaction::{CommitFailure, TransactionConnection};

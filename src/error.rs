@@ -64,6 +64,17 @@ pub enum Error {
         source: Box<tokio_postgres::Error>,
     },
 
+    /// Rows exchange the values of a unique constraint in one flush, in a circle, and none of them can let go first: the
+    /// columns must not be NULL, and the constraint is not deferrable (rule C8). Nothing was sent. Declare it `deferrable`, or flush in between
+    /// with another value.
+    #[error("rows exchange values of the unique constraint {constraint}: {}; declare it deferrable, or flush one of them with another value first", entities.join(", "))]
+    UnresolvableUniqueSwap {
+        /// The constraint's name.
+        constraint: String,
+        /// Two of the entities, as `Name#key`.
+        entities: Vec<String>,
+    },
+
     /// A foreign key was violated: the row that is referred to is not there, or is still referred to (SQLSTATE 23503).
     #[error("{what} refers to a row that is not there, or the row is still referred to: constraint {constraint} of table {table}{detail}", what = describe(*entity, properties), detail = detail_of(source))]
     ForeignKeyViolation {

@@ -103,7 +103,7 @@ pub use entity::{
 };
 pub use error::Error;
 pub use howdah_derive::Entity;
-pub use manager::{EntityManager, Find, FlushSummary, IntoKey, Persist, Remove};
+pub use manager::{EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Persist, Remove};
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
     PropertyKind, PropertyMeta, RelationKind, RelationMeta, UnderscoreNamingStrategy,

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::unit_of_work::UnitOfWork;
 
 mod find;
+mod keys;
 mod load;
 mod persist;
 mod session;
@@ -17,6 +18,8 @@ mod transaction;
 mod write;
 
 pub use find::Find;
+pub use keys::IdAllocation;
+pub(crate) use keys::KeySource;
 pub use persist::{Persist, Remove};
 pub(crate) use session::Session;
 pub(crate) use shared::Shared;

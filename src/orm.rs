@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::OrmBuilder;
 use crate::driver::Pool;
 use crate::error::Error;
-use crate::manager::{EntityManager, Shared};
+use crate::manager::{EntityManager, KeySource, Shared};
 use crate::metadata::Metadata;
 use crate::schema::Schema;
 use crate::sql::StatementTexts;
@@ -66,11 +66,14 @@ impl Orm {
     }
 
     pub(crate) async fn open(builder: OrmBuilder) -> Result<Self, Error> {
+        let id_allocation = builder.id_allocation;
         let (metas, naming, options) = builder.into_parts()?;
         let metadata = Arc::new(Metadata::resolve(metas, naming)?);
         let order = CommitOrder::of(&metadata);
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
-        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts: StatementTexts::default(), order }) })
+        let keys = KeySource::new(metadata.entities.len(), id_allocation);
+        let texts = StatementTexts::default();
+        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts, order, keys }) })
     }
 
     /// A fresh entity manager: one a request, one a job. Sends nothing and needs no connection until it is used.
@@ -82,7 +85,7 @@ impl Orm {
     /// The schema generator: creates and drops the tables of the entities.
     #[must_use]
     pub fn schema(&self) -> Schema<'_> {
-        Schema::new(&self.inner.metadata, &self.inner.pool)
+        Schema::new(&self.inner.metadata, &self.inner.pool, &self.inner.keys)
     }
 
     /// Closes the pool. Connections that are in use are closed when they come back; whoever asks for another one gets

@@ -10,6 +10,7 @@ mod statements;
 
 use crate::driver::Pool;
 use crate::error::Error;
+use crate::manager::KeySource;
 use crate::metadata::Metadata;
 use crate::sql::ddl;
 
@@ -27,12 +28,13 @@ use crate::sql::ddl;
 pub struct Schema<'a> {
     metadata: &'a Metadata,
     pool: &'a Pool,
+    keys: &'a KeySource,
 }
 
 impl<'a> Schema<'a> {
     /// The schema of these entities.
-    pub(crate) const fn new(metadata: &'a Metadata, pool: &'a Pool) -> Self {
-        Self { metadata, pool }
+    pub(crate) const fn new(metadata: &'a Metadata, pool: &'a Pool, keys: &'a KeySource) -> Self {
+        Self { metadata, pool, keys }
     }
 }
 
@@ -82,7 +84,10 @@ impl Schema<'_> {
 
     /// The server runs statements that come in one message as one transaction.
     async fn run(&self, statements: &[String]) -> Result<(), Error> {
-        self.pool.acquire().await?.batch(&ddl::script(statements)).await
+        let done = self.pool.acquire().await?.batch(&ddl::script(statements)).await;
+        // What was known of the tables and their sequences may not be true any more.
+        self.keys.reset();
+        done
     }
 }
 

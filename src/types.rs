@@ -19,6 +19,7 @@ mod row;
 mod text;
 mod uuid;
 
+pub(crate) use array::for_each_element;
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
 pub(crate) use row::RawColumn;

@@ -31,8 +31,8 @@ pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::merge;
-pub(crate) use outcome::Outcome;
-pub(crate) use plan::{Plan, plan};
+pub(crate) use outcome::{Outcome, guarded};
+pub(crate) use plan::{Allocation, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
 

@@ -9,11 +9,12 @@ use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Row, RowStream};
+use tokio_postgres::{Row, RowStream, SimpleQueryMessage};
 
 use super::log::StatementLog;
 use super::pipeline::{InOrder, Posted};
 use super::statement_cache::PreparedStatements;
+use super::transaction::CommitFailure;
 use crate::error::Error;
 use crate::metadata::Metadata;
 use crate::sql::{Param, Statement};
@@ -22,6 +23,8 @@ use crate::sql::{Param, Statement};
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) rows: Vec<Row>,
+    /// How many rows the statement wrote or read.
+    pub(crate) affected: u64,
 }
 
 type DriverResult<T> = Result<T, tokio_postgres::Error>;
@@ -54,6 +57,21 @@ impl Connection {
         self.send(statement).await.map_err(|error| self.error(error))
     }
 
+    /// Runs one statement, which commits by itself: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered; [`CommitFailure::Unknown`] if the connection was lost first.
+    pub(crate) async fn run_alone(&self, statement: &Statement) -> Result<Vec<Answer>, CommitFailure> {
+        let was_open = !self.is_closed();
+        match self.run(statement).await {
+            Ok(answer) => Ok(vec![answer]),
+            Err(Error::Connection { sqlstate: None, source: Some(source), .. }) if was_open => {
+                Err(CommitFailure::Unknown { source, number: None, answers: None })
+            }
+            Err(error) => Err(CommitFailure::RolledBack { error, statement: Some(0) }),
+        }
+    }
+
     /// Runs statements pipelined: one round trip. Every statement has its own answer; the ones behind a failed one fail,
     /// too, if a transaction is open.
     pub(crate) async fn run_all(&self, statements: &[Statement]) -> Vec<Result<Answer, Error>> {
@@ -70,6 +88,25 @@ impl Connection {
         self.record(&text);
         let client = Arc::clone(&self.client);
         Posted::send(Box::pin(async move { client.batch_execute(&text).await }))
+    }
+
+    /// Sends a query without parameters, and does not wait for the answer: the first column of its first row, as text.
+    pub(super) fn post_query(&self, text: &str) -> Posted<'static, DriverResult<Option<String>>> {
+        let text: Arc<str> = text.into();
+        self.record(&text);
+        let client = Arc::clone(&self.client);
+        Posted::send(Box::pin(async move {
+            let messages = client.simple_query(&text).await?;
+            Ok(messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            }))
+        }))
+    }
+
+    /// Whether the connection is known to be lost: nothing that is sent now reaches the server.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// Runs statements without parameters, separated by `;`: one round trip, one transaction.
@@ -104,10 +141,11 @@ impl Connection {
     /// Runs a statement and keeps its rows.
     async fn send(&self, statement: &Statement) -> DriverResult<Answer> {
         let mut started = self.start(statement).await?;
-        let mut answer = Answer { rows: Vec::new() };
+        let mut answer = Answer { rows: Vec::new(), affected: 0 };
         while let Some(row) = started.rows.try_next().await? {
             answer.rows.push(row);
         }
+        answer.affected = started.rows.rows_affected().unwrap_or_default();
         started.finish().await;
         Ok(answer)
     }

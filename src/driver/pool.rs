@@ -12,6 +12,11 @@ use super::log::StatementLog;
 use super::statement_cache::StatementCaches;
 use crate::error::Error;
 use crate::metadata::Metadata;
+use crate::sql::transaction::STATUS;
+use crate::sql::{Param, Statement};
+
+/// How often a transaction's outcome is asked for: for five seconds.
+const STATUS_ATTEMPTS: u32 = 9;
 
 /// How the pool is set up.
 #[derive(Debug)]
@@ -80,6 +85,26 @@ impl Pool {
         let client = self.pool.get().await.map_err(|error| self.error(error))?;
         let prepared = self.caches.of(&client.statement_cache);
         Ok(Connection::new(client, prepared, self.log.clone(), Arc::clone(&self.metadata)))
+    }
+
+    /// What has become of the transaction with this number (rule C11): whether it was committed, `None` if that cannot be
+    /// found out.
+    pub(crate) async fn is_committed(&self, number: &str) -> Option<bool> {
+        let statement = Statement { text: STATUS.into(), params: vec![Param::text(number)] };
+        // The server may not have noticed yet that the connection is gone, or be restarting.
+        for attempt in 0..STATUS_ATTEMPTS {
+            tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+            let Ok(connection) = self.acquire().await else { continue };
+            let Ok(answer) = connection.run(&statement).await else { continue };
+            let status = answer.rows.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok()).flatten();
+            match status.as_deref() {
+                Some("committed") => return Some(true),
+                Some("aborted") => return Some(false),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+        None
     }
 
     /// Closes the pool: connections that are in use are closed when they come back.

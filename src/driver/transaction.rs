@@ -14,7 +14,7 @@ use super::connection::{Answer, Connection, RowSink};
 use super::pipeline::Posted;
 use crate::error::Error;
 use crate::sql::Statement;
-use crate::sql::transaction::{BEGIN, COMMIT, ROLLBACK, release, rollback_to, savepoint};
+use crate::sql::transaction::{BEGIN, COMMIT, NUMBER, ROLLBACK, release, rollback_to, savepoint};
 
 /// An open transaction. Dropping it rolls back: the `ROLLBACK` is sent before the connection goes back to the pool, so
 /// whoever gets it next is behind it (rule C12).
@@ -25,6 +25,30 @@ pub(crate) struct TransactionConnection {
     sent: Mutex<Sent>,
     /// Whether a statement has failed that no savepoint was rolled back for: the server refuses all others.
     failed: AtomicBool,
+}
+
+/// Why a transaction is not known to be committed.
+pub(crate) enum CommitFailure {
+    /// Nothing was committed.
+    RolledBack {
+        error: Error,
+        /// Which statement has failed, if it was one of them.
+        statement: Option<usize>,
+    },
+    /// The connection was lost before COMMIT was answered.
+    Unknown {
+        source: Box<tokio_postgres::Error>,
+        /// The number of the transaction, if the server has told it.
+        number: Option<String>,
+        /// The answers to the statements, if all have arrived.
+        answers: Option<Vec<Answer>>,
+    },
+}
+
+impl From<Error> for CommitFailure {
+    fn from(error: Error) -> Self {
+        Self::RolledBack { error, statement: None }
+    }
 }
 
 struct Sent {
@@ -170,30 +194,64 @@ impl TransactionConnection {
         Err(error)
     }
 
-    /// Commits: one round trip.
+    /// Runs the last statements and commits, all in one flight: one round trip.
     ///
     /// # Errors
-    /// [`Error::TransactionAborted`] if a statement of the transaction had failed, or if it has ended; what the server
-    /// answered to COMMIT (deferred constraints are checked there). The transaction is rolled back then, but for
-    /// [`Error::CommitOutcomeUnknown`]: the connection was lost before COMMIT was answered.
-    pub(crate) async fn commit(&self) -> Result<(), Error> {
+    /// [`CommitFailure::RolledBack`] with what the server answered to the first statement that failed, or to COMMIT
+    /// (deferred constraints are checked there); [`CommitFailure::Unknown`] if the connection was lost first.
+    ///
+    /// # Cancel safety
+    /// COMMIT is sent by the first poll: the server carries it out even if the future is dropped.
+    pub(crate) async fn commit(&self, statements: &[Statement]) -> Result<Vec<Answer>, CommitFailure> {
         self.check()?;
-        self.post(&mut self.sent.lock(), COMMIT);
-        self.connection.count_trip();
-        if let Err(error) = self.settle().await {
-            // Either the SELECT in front of COMMIT has failed, which leaves the transaction open, or a deferred constraint.
+        if self.connection.is_closed() {
             self.abandon();
-            let _ = self.ended().await;
-            // Without an answer to COMMIT it is not known what has become of it.
-            return Err(match error {
-                Error::Connection { sqlstate: None, source: Some(source), .. } => {
-                    Error::CommitOutcomeUnknown { source }
-                }
-                error => error,
-            });
+            let message = "the connection to the server was lost".to_owned();
+            return Err(Error::Connection { message, sqlstate: None, source: None }.into());
         }
-        self.sent.lock().open = false;
-        Ok(())
+        let mut work = pin!(self.connection.run_all(statements));
+        let mut ending = None;
+        let answers = poll_fn(|context| {
+            if ending.is_some() {
+                return work.as_mut().poll(context).map(Ok);
+            }
+            let mut sent = self.sent.lock();
+            if !sent.open {
+                return Poll::Ready(Err(Error::TransactionAborted));
+            }
+            let polled = work.as_mut().poll(context);
+            ending = Some((self.connection.post_query(NUMBER), self.connection.post(COMMIT)));
+            sent.open = false;
+            polled.map(Ok)
+        })
+        .await?;
+        let settled = self.settle().await;
+        let Some((number, commit)) = ending else { return Err(Error::TransactionAborted.into()) };
+        let number = number.answer().await.map_err(|error| self.connection.error(error));
+        let commit = commit.answer().await.map_err(|error| self.connection.error(error));
+        let (mut done, mut failures) = (Vec::with_capacity(answers.len()), Vec::new());
+        failures.extend(settled.err().map(|error| (error, None)));
+        for (index, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(answer) => done.push(answer),
+                Err(error) => failures.push((error, Some(index))),
+            }
+        }
+        let is_complete = failures.is_empty();
+        let number = number.map_err(|error| failures.push((error, None))).unwrap_or_default();
+        // The first failure is the cause; what follows only says that the transaction is aborted.
+        match (failures.into_iter().next(), commit) {
+            (None, Ok(())) => Ok(done),
+            (Some((error, statement)), Ok(())) => Err(CommitFailure::RolledBack { error, statement }),
+            // The server has said no before it came to COMMIT.
+            (Some((error, statement)), Err(_)) if error.sqlstate().is_some() => {
+                Err(CommitFailure::RolledBack { error, statement })
+            }
+            (_, Err(Error::Connection { source: Some(source), .. })) => {
+                Err(CommitFailure::Unknown { source, number, answers: is_complete.then_some(done) })
+            }
+            (_, Err(error)) => Err(error.into()),
+        }
     }
 
     /// Rolls back without waiting for the answer. Nothing is sent any more after that.

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::shared::Shared;
 use super::transaction::OpenTransaction;
+use super::write::Unfinished;
 use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
 use crate::unit_of_work::{Tracker, UnitOfWork};
@@ -20,13 +21,22 @@ pub(crate) struct Session {
     pub(super) open: Mutex<Option<OpenTransaction>>,
     /// Held while a flush runs, or a scope begins or ends (rule A5).
     pub(super) serial: tokio::sync::Mutex<()>,
+    /// A flush that nobody waits for any more, and that the server may carry out.
+    pub(super) unfinished: Mutex<Option<Unfinished>>,
 }
 
 impl Session {
     pub(super) fn new(orm: Arc<Shared>) -> Self {
         let tracker = Arc::new(Tracker::default());
         let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
-        Self { orm, graph: RwLock::new(graph), tracker, open: Mutex::new(None), serial: tokio::sync::Mutex::new(()) }
+        Self {
+            orm,
+            graph: RwLock::new(graph),
+            tracker,
+            open: Mutex::new(None),
+            serial: tokio::sync::Mutex::new(()),
+            unfinished: Mutex::new(None),
+        }
     }
 
     /// The graph.
@@ -41,6 +51,7 @@ impl Session {
 
     /// Where a statement runs.
     pub(super) async fn executor(&self) -> Result<Executor, Error> {
+        self.settled().await?;
         match self.transaction() {
             Some(transaction) => Ok(Executor::Transaction(transaction)),
             None => Ok(Executor::Pooled(self.orm.pool.acquire().await?)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keys::KeySource;
 use crate::driver::Pool;
 use crate::metadata::Metadata;
 use crate::sql::StatementTexts;
@@ -13,4 +14,5 @@ pub(crate) struct Shared {
     pub(crate) pool: Pool,
     pub(crate) texts: StatementTexts,
     pub(crate) order: CommitOrder,
+    pub(crate) keys: KeySource,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::EntityManager;
 use super::session::{Session, next_number};
+use super::write::Ending;
 use crate::driver::TransactionConnection;
 use crate::error::Error;
 
@@ -171,7 +172,7 @@ impl EntityManager {
     /// Opens a transaction or a savepoint. `BEGIN` and `SAVEPOINT` are sent, not waited for.
     async fn open_scope(&self, by_hand: bool) -> Result<OpenScope, Error> {
         let session = &self.session;
-        let _serial = session.serial.lock().await;
+        let _serial = session.serialised().await?;
         let scope = next_number();
         if let Some(open) = &mut *session.open.lock() {
             let inside = open.levels.last().is_none_or(|top| {
@@ -199,7 +200,7 @@ impl OpenScope {
     /// Flushes and ends the scope.
     async fn commit(mut self) -> Result<(), Error> {
         let session = Arc::clone(&self.session);
-        let _serial = session.serial.lock().await;
+        let _serial = session.serialised().await?;
         let Some((connection, savepoint)) = self.place() else { return Err(Error::TransactionAborted) };
         if session.tracker.top() != Some(self.scope) {
             let message =
@@ -209,12 +210,10 @@ impl OpenScope {
             return Err(Error::Validation { entity: None, message });
         }
         connection.check()?;
-        session.flush_unserialised(false).await?;
+        let ending = if savepoint.is_none() { Ending::Transaction } else { Ending::Savepoint };
+        session.flush_unserialised(Some(ending)).await?;
         match savepoint {
-            None => {
-                connection.commit().await?;
-                *session.open.lock() = None;
-            }
+            None => *session.open.lock() = None,
             Some(number) => {
                 connection.release(number);
                 if let Some(open) = &mut *session.open.lock() {

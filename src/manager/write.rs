@@ -1,14 +1,19 @@
 //! The way of a flush: change set → commit order → plan → one flight or more → publish.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EntityManager;
-use super::session::{Session, next_number};
-use crate::driver::TransactionConnection;
+use super::session::Session;
 use crate::error::Error;
 use crate::metadata::Lifecycle;
-use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, Plan, Tracker, bind, check_guards, collect, plan, publish};
+use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
+
+mod flight;
+mod unfinished;
+
+use flight::{Flight, Place};
+pub(super) use unfinished::Unfinished;
+use unfinished::{Flushing, Running};
 
 /// What a flush has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +25,7 @@ pub struct FlushSummary {
     pub updated: u64,
     /// Rows of entities that were deleted.
     pub deleted: u64,
-    /// Statements that wrote rows, pivot tables included; not `BEGIN`, `COMMIT` and savepoints.
+    /// Statements that were sent: those that wrote rows, and those that took keys for them; not `BEGIN`, `COMMIT` and savepoints.
     pub statements: u64,
     /// How many times the flush has waited for the server.
     pub round_trips: u64,
@@ -53,86 +58,55 @@ impl EntityManager {
 
 impl Session {
     pub(super) async fn flush(&self) -> Result<FlushSummary, Error> {
-        let _serial = self.serial.lock().await;
-        self.flush_unserialised(true).await
+        let _serial = self.serialised().await?;
+        self.flush_unserialised(None).await
     }
 
-    /// A flush by somebody who holds `serial`. Without a savepoint of its own, if its failure fails the scope anyway.
-    pub(super) async fn flush_unserialised(&self, with_savepoint: bool) -> Result<FlushSummary, Error> {
+    /// A flush by somebody who holds `serial`. At the end of a scope it goes without a savepoint of its own, because its failure
+    /// fails the scope anyway; at the end of a transaction COMMIT goes with it.
+    pub(super) async fn flush_unserialised(&self, ending: Option<Ending>) -> Result<FlushSummary, Error> {
         let graph = self.graph();
         let flushing = Flushing::begin(&self.tracker);
-        let changes = match collect(&graph, flushing.number) {
-            Ok(changes) => changes,
-            Err(error) => {
-                if matches!(error, Error::Detached { .. }) {
-                    self.tracker.retain_pending(|cell| {
-                        graph.owns(&**cell) && !matches!(cell.lifecycle(), Lifecycle::Removed | Lifecycle::Detached)
-                    });
-                }
-                return Err(error);
-            }
-        };
+        let changes = self.collect(&graph, flushing.number)?;
         check_guards(&graph, &changes)?;
         if changes.is_empty() {
             publish(&graph, &changes, &Outcome::default())?;
+            if let (Some(Ending::Transaction), Some(connection)) = (ending, self.transaction()) {
+                Flight::commit(&self.orm, &connection).await?;
+            }
             return Ok(FlushSummary::default());
         }
-        let plan = plan(&self.orm.metadata, &self.orm.order, &changes)?;
-        let transaction = FlushTransaction::begin(self, with_savepoint).await?;
-        let mut summary = summarise(&changes);
-        let outcome = self.execute(&transaction, &changes, &plan, &mut summary).await?;
-        check_guards(&graph, &changes)?;
-        transaction.commit(&mut summary).await?;
-        self.tracker.wrote();
-        // Another task of this thread may have taken a guard while COMMIT was waited for: it gets time to drop it.
-        for _ in 0..PATIENCE {
-            if check_guards(&graph, &changes).is_ok() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        publish(&graph, &changes, &outcome)?;
+        let plan = plan(&self.orm.metadata, &self.orm.order, &changes, &|entity| self.orm.keys.can_take(entity))?;
+        let place = match (self.transaction(), ending) {
+            (None, _) => Place::Own,
+            (Some(connection), None) => Place::Savepoint(connection),
+            (Some(connection), Some(Ending::Savepoint)) => Place::Scope(connection),
+            (Some(connection), Some(Ending::Transaction)) => Place::Ending(connection),
+        };
+        let is_own = matches!(place, Place::Own);
+        let changes = Arc::new(changes);
+        let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes));
+        let unfinished = Unfinished::new(flight, graph, changes, flushing);
+        let summary = Running::of(self, unfinished, is_own).finish().await?;
         Ok(summary)
     }
 
-    /// Runs the plan: statements whose keys are known share a flight; those that need keys that the database makes wait for
-    /// them.
-    async fn execute(
-        &self,
-        transaction: &FlushTransaction,
-        changes: &ChangeSet,
-        plan: &Plan,
-        summary: &mut FlushSummary,
-    ) -> Result<Outcome, Error> {
-        let (metadata, texts) = (&self.orm.metadata, &self.orm.texts);
-        let mut outcome = Outcome::before(metadata, changes);
-        let mut next = 0;
-        while next < plan.statements.len() {
-            let mut statements = Vec::new();
-            let mut written = Vec::new();
-            while let Some(statement) = plan.statements.get(next) {
-                // The first of a flight is ready, or no later one can be: what it needs has been answered.
-                if !statement.is_ready(changes, &outcome.keys) && !statements.is_empty() {
-                    break;
-                }
-                for (bound, rows) in bind(metadata, texts, changes, &outcome.keys, statement)? {
-                    statements.push(bound);
-                    written.push((statement, rows));
-                }
-                next += 1;
+    fn collect(&self, graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, Error> {
+        collect(graph, flush).inspect_err(|error| {
+            if matches!(error, Error::Detached { .. }) {
+                self.tracker.retain_pending(|cell| {
+                    graph.owns(&**cell) && !matches!(cell.lifecycle(), Lifecycle::Removed | Lifecycle::Detached)
+                });
             }
-            summary.statements += statements.len() as u64;
-            summary.round_trips += 1;
-            // The first failure is the cause; what follows only says that the transaction is aborted.
-            let answers = transaction.connection.run_all(&statements).await?;
-            for (answer, (statement, rows)) in answers.into_iter().zip(written) {
-                outcome.take(metadata, changes, statement, &rows, &answer?.rows)?;
-            }
-            outcome.compose(metadata, changes)?;
-        }
-        outcome.check()?;
-        Ok(outcome)
+        })
     }
+}
+
+/// What ends behind a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Savepoint,
+    Transaction,
 }
 
 fn summarise(changes: &ChangeSet) -> FlushSummary {
@@ -142,90 +116,5 @@ fn summarise(changes: &ChangeSet) -> FlushSummary {
         updated: count(ChangeKind::Update),
         deleted: count(ChangeKind::Delete),
         ..FlushSummary::default()
-    }
-}
-
-/// How often a flush that has committed lets other tasks of its thread run, so that they drop the guards it waits for.
-const PATIENCE: usize = 1000;
-
-/// Marks that a flush is under way, so that entities that are written to meanwhile keep what was sent.
-struct Flushing {
-    tracker: Arc<Tracker>,
-    number: u64,
-}
-
-impl Flushing {
-    fn begin(tracker: &Arc<Tracker>) -> Self {
-        let number = next_number();
-        tracker.begin_flush(number);
-        Self { tracker: Arc::clone(tracker), number }
-    }
-}
-
-impl Drop for Flushing {
-    fn drop(&mut self) {
-        self.tracker.end_flush();
-    }
-}
-
-/// The transaction of one flush: its own, or a savepoint of the open one. Dropping it rolls back.
-struct FlushTransaction {
-    connection: Arc<TransactionConnection>,
-    extent: Extent,
-    done: AtomicBool,
-}
-
-/// What is rolled back if a flush fails.
-#[derive(Clone, Copy)]
-enum Extent {
-    /// The flush has a transaction of its own.
-    Transaction,
-    /// The savepoint with this number.
-    Savepoint(u64),
-    /// The scope that is about to end, by whoever ends it.
-    Scope,
-}
-
-impl FlushTransaction {
-    async fn begin(session: &Session, with_savepoint: bool) -> Result<Self, Error> {
-        let done = AtomicBool::new(false);
-        if let Some(connection) = session.transaction() {
-            if !with_savepoint {
-                return Ok(Self { connection, extent: Extent::Scope, done });
-            }
-            let extent = Extent::Savepoint(connection.savepoint()?);
-            return Ok(Self { connection, extent, done });
-        }
-        let connection = Arc::new(TransactionConnection::begin(session.orm.pool.acquire().await?));
-        Ok(Self { connection, extent: Extent::Transaction, done })
-    }
-
-    async fn commit(&self, summary: &mut FlushSummary) -> Result<(), Error> {
-        match self.extent {
-            Extent::Scope => self.connection.check()?,
-            Extent::Savepoint(number) => {
-                self.connection.check()?;
-                self.connection.release(number);
-            }
-            Extent::Transaction => {
-                summary.round_trips += 1;
-                self.connection.commit().await?;
-            }
-        }
-        self.done.store(true, Ordering::Release);
-        Ok(())
-    }
-}
-
-impl Drop for FlushTransaction {
-    fn drop(&mut self) {
-        if self.done.load(Ordering::Acquire) {
-            return;
-        }
-        match self.extent {
-            Extent::Scope => {}
-            Extent::Savepoint(number) => self.connection.roll_back_to(number),
-            Extent::Transaction => self.connection.abandon(),
-        }
     }
 }

@@ -35,6 +35,11 @@ impl Param {
         Self::One(<i64 as crate::types::ScalarType>::TYPE, Some(Bytes::copy_from_slice(&value.to_be_bytes())))
     }
 
+    /// A `text`.
+    pub(crate) fn text(value: &str) -> Self {
+        Self::One(<String as crate::types::ScalarType>::TYPE, Some(Bytes::copy_from_slice(value.as_bytes())))
+    }
+
     /// One part of a key, for a column of type `pg`.
     pub(crate) fn key_part(pg: PgType, part: &KeyPart) -> Self {
         let mut out = BytesMut::new();

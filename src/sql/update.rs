@@ -2,16 +2,23 @@
 
 use std::fmt::Write as _;
 
+use super::guard::push_guard;
 use super::identifier::{push_column, push_identifier, push_joined, push_list, push_table};
 use super::insert::{Written, key_columns, push_returned, push_value, travel_type, written};
 use crate::metadata::EntityDef;
 
-/// Appends `unnest($1::int8[], …) AS s(k0, …, v, c0, …)`: key, version, values.
-pub(super) fn push_rows(out: &mut String, keys: &[Written<'_>], version: Option<&Written<'_>>, values: &[Written<'_>]) {
+/// Appends `unnest($1::int8[], …) AS s(k0, …, v, c0, …)`: key, version, values. Parameters begin behind `first`.
+pub(super) fn push_rows(
+    out: &mut String,
+    keys: &[Written<'_>],
+    version: Option<&Written<'_>>,
+    values: &[Written<'_>],
+    first: usize,
+) {
     let all = || keys.iter().chain(version).chain(values);
     out.push_str("unnest(");
     push_list(out, all().enumerate(), |out, (index, column)| {
-        let _ = write!(out, "${}::{}", index + 1, travel_type(column.pg));
+        let _ = write!(out, "${}::{}", first + index + 1, travel_type(column.pg));
     });
     out.push_str(") AS s(");
     let names = (0..keys.len())
@@ -42,12 +49,30 @@ pub(super) fn version_column(entity: &EntityDef) -> Option<Written<'_>> {
     Some(Written { name: &version.name, pg: version.meta.pg, sql_type: version.meta.sql_type })
 }
 
-/// The text that updates these properties and returns the keys, and the new version, of the rows it found.
+/// Whether the version is a point in time, and not a number.
+pub(super) fn is_point_in_time(version: &Written<'_>) -> bool {
+    matches!(version.pg.name, "timestamptz" | "timestamp")
+}
+
+/// Whether the statement answers with a new version for every row: a number is counted up, a point in time is the server's.
+pub(crate) fn returns_version(entity: &EntityDef) -> bool {
+    version_column(entity).is_some_and(|version| is_point_in_time(&version))
+}
+
+/// Appends the keys that a statement returns to its guard.
+pub(super) fn push_found_keys(out: &mut String, keys: &[Written<'_>]) {
+    out.push_str(" RETURNING ");
+    push_list(out, 0..keys.len(), |out, index| {
+        let _ = write!(out, "s.k{index}");
+    });
+}
+
+/// The text that updates these properties of rows by key (and version), counts the version up, and fails unless it has found every row (rule C9).
 pub(crate) fn update(entity: &EntityDef, properties: &[u16]) -> String {
     let keys = key_columns(entity);
     let version = version_column(entity);
     let values = written(entity, properties);
-    let mut text = "UPDATE ".to_owned();
+    let mut text = "WITH u AS (UPDATE ".to_owned();
     push_table(&mut text, entity.schema.as_deref(), &entity.table);
     text.push_str(" AS t0 SET ");
     push_list(&mut text, values.iter().enumerate(), |text, (index, column)| {
@@ -59,16 +84,51 @@ pub(crate) fn update(entity: &EntityDef, properties: &[u16]) -> String {
         if !values.is_empty() {
             text.push_str(", ");
         }
-        push_identifier(&mut text, version.name);
-        text.push_str(" = ");
-        push_column(&mut text, "t0", version.name);
-        text.push_str(" + 1");
+        push_next_version(&mut text, version);
     }
     text.push_str(" FROM ");
-    push_rows(&mut text, &keys, version.as_ref(), &values);
+    push_rows(&mut text, &keys, version.as_ref(), &values, 0);
     text.push_str(" WHERE ");
     push_match(&mut text, &keys, version.as_ref());
-    text.push_str(" RETURNING ");
-    push_list(&mut text, keys.iter().chain(version.as_ref()), |text, column| push_returned(text, "t0.", column));
+    push_found_keys(&mut text, &keys);
+    let returned = version.as_ref().filter(|version| is_point_in_time(version));
+    if let Some(version) = returned {
+        text.push_str(", ");
+        push_returned(&mut text, "t0.", version);
+        text.push_str(" AS v");
+    }
+    text.push(')');
+    push_guard(&mut text, &keys, returned.is_some());
+    text
+}
+
+/// Appends `"version" = t0."version" + 1`. A point in time moves on even if the clock does not.
+fn push_next_version(out: &mut String, version: &Written<'_>) {
+    push_identifier(out, version.name);
+    if !is_point_in_time(version) {
+        out.push_str(" = ");
+        push_column(out, "t0", version.name);
+        out.push_str(" + 1");
+        return;
+    }
+    let _ = write!(out, " = greatest(clock_timestamp()::{}, ", version.pg.name);
+    push_column(out, "t0", version.name);
+    out.push_str(" + interval '1 microsecond')");
+}
+
+/// The text that sets these properties of rows to NULL: it releases their unique values until the UPDATE behind it (rule C8).
+pub(crate) fn park(entity: &EntityDef, properties: &[u16]) -> String {
+    let keys = key_columns(entity);
+    let mut text = "UPDATE ".to_owned();
+    push_table(&mut text, entity.schema.as_deref(), &entity.table);
+    text.push_str(" AS t0 SET ");
+    push_list(&mut text, written(entity, properties), |text, column| {
+        push_identifier(text, column.name);
+        text.push_str(" = NULL");
+    });
+    text.push_str(" FROM ");
+    push_rows(&mut text, &keys, None, &[], 0);
+    text.push_str(" WHERE ");
+    push_match(&mut text, &keys, None);
     text
 }

@@ -46,26 +46,14 @@ impl<T: ArrayElement> ScalarType for Vec<T> {
         Ok(())
     }
 
-    fn decode(mut raw: &[u8]) -> Result<Self, ConversionError> {
-        let dimensions = read_i32(&mut raw)?;
-        // Whether there are NULLs is seen at the elements; their type was checked with the column's.
-        let (_has_nulls, _element_type) = (read_i32(&mut raw)?, read_i32(&mut raw)?);
-        let mut elements = Self::new();
-        match dimensions {
-            0 => {}
-            1 => {
-                let (length, _first_index) = (read_i32(&mut raw)?, read_i32(&mut raw)?);
-                // Every element takes four bytes at least: a length beyond that is not allocated for.
-                let length = usize::try_from(length).ok().filter(|n| *n <= raw.len() / 4).ok_or_else(malformed)?;
-                elements.reserve_exact(length);
-                for index in 0..length {
-                    let element = T::decode(read_element(&mut raw, index)?);
-                    elements.push(element.map_err(|error| in_element(index, &error))?);
-                }
-            }
-            dimensions => return Err(too_many_dimensions(dimensions)),
-        }
-        if raw.is_empty() { Ok(elements) } else { Err(malformed()) }
+    fn decode(raw: &[u8]) -> Result<Self, ConversionError> {
+        let mut values = Self::new();
+        for_each_element(raw, |index, element| {
+            let value = T::decode(element).map_err(|error| in_element(index, &error))?;
+            values.push(value);
+            Ok(())
+        })?;
+        Ok(values)
     }
 
     fn same(&self, other: &Self, precision: Option<u8>) -> bool {
@@ -106,6 +94,32 @@ impl<T: ArrayElement> ScalarType for Vec<T> {
 }
 
 impl<T: ArrayElement + OrderedType> OrderedType for Vec<T> {}
+
+/// Hands over the elements of an array of one dimension, in their binary form.
+///
+/// # Errors
+/// If there are NULLs or more dimensions; what `take` answers.
+pub(crate) fn for_each_element<'a>(
+    mut raw: &'a [u8],
+    mut take: impl FnMut(usize, &'a [u8]) -> Result<(), ConversionError>,
+) -> Result<(), ConversionError> {
+    let dimensions = read_i32(&mut raw)?;
+    // Whether there are NULLs is seen at the elements; their type was checked with the column's.
+    let (_has_nulls, _element_type) = (read_i32(&mut raw)?, read_i32(&mut raw)?);
+    match dimensions {
+        0 => {}
+        1 => {
+            let (length, _first_index) = (read_i32(&mut raw)?, read_i32(&mut raw)?);
+            // Every element takes four bytes at least: a length beyond that is not believed.
+            let length = usize::try_from(length).ok().filter(|n| *n <= raw.len() / 4).ok_or_else(malformed)?;
+            for index in 0..length {
+                take(index, read_element(&mut raw, index)?)?;
+            }
+        }
+        dimensions => return Err(too_many_dimensions(dimensions)),
+    }
+    if raw.is_empty() { Ok(()) } else { Err(malformed()) }
+}
 
 #[inline]
 fn read_i32(raw: &mut &[u8]) -> Result<i32, ConversionError> {

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use super::change_set::{ChangeSet, LinkEnd, RowChange, Target};
+use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::plan::PlannedStatement;
 use crate::error::Error;
 use crate::metadata::{EntityDef, EntityView, Metadata, PropertyDef};
 use crate::sql::{self, ColumnArray, Param, Statement, StatementTexts, Verb, key_arrays};
-use crate::types::{ConversionError, Key, PgType};
+use crate::types::{ConversionError, Key, KeyPart, PgType};
 
 /// At how many bytes of parameters a statement is cut.
 const CUT: usize = 32 << 20;
@@ -17,7 +17,8 @@ const CUT: usize = 32 << 20;
 /// Statements to send, each with the rows of the change set that it writes.
 type Bound = Vec<(Statement, Vec<usize>)>;
 
-/// Binds a planned statement whose keys are known.
+/// Binds a planned statement whose keys are known. `is_plain` tells whether the table of an entity is known to
+/// take every row as it is.
 ///
 /// # Errors
 /// [`Error::Conversion`] for a value that PostgreSQL cannot hold, [`Error::EntityBorrowed`].
@@ -26,19 +27,24 @@ pub(crate) fn bind(
     texts: &StatementTexts,
     changes: &ChangeSet,
     keys: &[Option<Key>],
+    is_plain: &dyn Fn(usize) -> bool,
     statement: &PlannedStatement,
 ) -> Result<Bound, Error> {
     let binder = Binder { metadata, changes, keys };
     match statement {
-        PlannedStatement::Insert { entity, properties, returning, rows, .. } => {
+        PlannedStatement::Insert { entity, properties, returning, rows, makes_keys } => {
             let entity = &metadata.entities[*entity];
-            let text = texts.get(entity.index, Verb::Insert, properties, || sql::insert(entity, properties, returning));
+            let guarded = !is_plain(entity.index);
+            let verb = if guarded { Verb::GuardedInsert } else { Verb::Insert };
+            let text = texts.get(entity.index, verb, properties, || {
+                sql::insert(entity, properties, returning, *makes_keys, guarded)
+            });
             if properties.is_empty() {
                 let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
                 return Ok(vec![(Statement { text, params: vec![Param::int8(count)] }, rows.clone())]);
             }
-            binder.rows(&text, rows, &binder.columns(entity, properties), |arrays, row, view| {
-                binder.values(arrays, entity, row, view, properties)
+            binder.rows(&text, rows, &binder.columns(entity, properties), |arrays, row, position, view| {
+                binder.values(arrays, entity, row, position, view, properties)
             })
         }
         PlannedStatement::Update { entity, properties, rows } => {
@@ -46,17 +52,33 @@ pub(crate) fn bind(
             let text = texts.get(entity.index, Verb::Update, properties, || sql::update(entity, properties));
             let mut types = binder.identity_columns(entity);
             types.extend(binder.columns(entity, properties));
-            binder.rows(&text, rows, &types, |arrays, row, view| {
+            binder.rows(&text, rows, &types, |arrays, row, position, view| {
                 let values = binder.identity(arrays, entity, row, view)?;
-                binder.values(&mut arrays[values..], entity, row, view, properties)
+                binder.values(&mut arrays[values..], entity, row, position, view, properties)
             })
         }
         PlannedStatement::Delete { entity, rows } => {
             let entity = &metadata.entities[*entity];
             let text = texts.get(entity.index, Verb::Delete, &[], || sql::delete(entity));
-            binder.rows(&text, rows, &binder.identity_columns(entity), |arrays, row, view| {
+            binder.rows(&text, rows, &binder.identity_columns(entity), |arrays, row, _, view| {
                 binder.identity(arrays, entity, row, view).map(|_| ())
             })
+        }
+        PlannedStatement::Park { entity, properties, rows } => {
+            let entity = &metadata.entities[*entity];
+            let text = texts.get(entity.index, Verb::Park, properties, || sql::park(entity, properties));
+            binder.by_key(text, entity, rows)
+        }
+        PlannedStatement::ReadBack { entity, properties, rows } => {
+            let entity = &metadata.entities[*entity];
+            let text = texts.get(entity.index, Verb::ReadBack, properties, || sql::read_back(entity, properties));
+            binder.by_key(text, entity, rows)
+        }
+        PlannedStatement::Together { parts } => binder.together(parts),
+        PlannedStatement::Constraints { entity, names, deferred } => {
+            let entity = &metadata.entities[*entity];
+            let text = sql::set_constraints(entity.schema.as_deref(), names, *deferred).into();
+            Ok(vec![(Statement { text, params: Vec::new() }, Vec::new())])
         }
         PlannedStatement::Link { link } => binder.pairs(texts, *link, true),
         PlannedStatement::Unlink { link } => binder.pairs(texts, *link, false),
@@ -97,7 +119,7 @@ impl Binder<'_> {
         text: &Arc<str>,
         rows: &[usize],
         types: &[PgType],
-        mut push: impl FnMut(&mut [ColumnArray], &RowChange, &EntityView<'_>) -> Result<(), Error>,
+        mut push: impl FnMut(&mut [ColumnArray], &RowChange, usize, &EntityView<'_>) -> Result<(), Error>,
     ) -> Result<Bound, Error> {
         let new_arrays = |rows: usize| types.iter().map(|pg| ColumnArray::new(*pg, rows)).collect::<Vec<_>>();
         let mut bound = Vec::new();
@@ -106,7 +128,9 @@ impl Binder<'_> {
         for (index, position) in rows.iter().enumerate() {
             let row = &self.changes.rows[*position];
             let mut pushed = Ok(());
-            row.cell.read_sent(self.changes.flush, &mut |view| pushed = push(&mut arrays, row, &view))?;
+            row.cell.read_sent(self.changes.flush, &mut |view| {
+                pushed = push(&mut arrays, row, *position, &view);
+            })?;
             pushed?;
             let is_last = index + 1 == rows.len();
             // Rows that refer to each other stay together: foreign keys are checked at the end of the statement.
@@ -154,6 +178,7 @@ impl Binder<'_> {
         arrays: &mut [ColumnArray],
         entity: &EntityDef,
         row: &RowChange,
+        position: usize,
         view: &EntityView<'_>,
         properties: &[u16],
     ) -> Result<(), Error> {
@@ -162,6 +187,10 @@ impl Binder<'_> {
             match entity.properties.get(usize::from(*property)) {
                 Some(PropertyDef::Column(column)) => {
                     let Some(array) = next.next() else { continue };
+                    if let Some(part) = self.taken_part(entity, row, position, *property) {
+                        array.push_key_part(Some(part)).map_err(|error| conversion(entity, &column.name, error))?;
+                        continue;
+                    }
                     let value = row.value(view, *property);
                     let pushed = if column.meta.pg.is_array() {
                         array.push_with(|out| match value.text() {
@@ -193,6 +222,62 @@ impl Binder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The part of a new row's key that was taken from the database beforehand.
+    fn taken_part(&self, entity: &EntityDef, row: &RowChange, position: usize, property: u16) -> Option<&KeyPart> {
+        if row.kind != ChangeKind::Insert || row.key.is_some() || row.properties.contains(&property) {
+            return None;
+        }
+        let part = entity.key_columns_of(usize::from(property))?.start;
+        self.keys[position].as_ref()?.parts().get(part)
+    }
+
+    /// A statement that finds rows by their keys alone.
+    fn by_key(&self, text: Arc<str>, entity: &EntityDef, rows: &[usize]) -> Result<Bound, Error> {
+        let keys: Vec<&Key> = rows.iter().filter_map(|row| self.keys[*row].as_ref()).collect();
+        let types = entity.key.iter().map(|column| column.pg);
+        let params = key_arrays(types, keys.iter().copied(), keys.len())
+            .map_err(|error| conversion(entity, entity.key.first().map_or("", |column| &column.name), error))?;
+        Ok(vec![(Statement { text, params }, rows.to_vec())])
+    }
+
+    /// Several inserts, or deletes, in one statement. Circles are rare: their texts are not kept.
+    fn together(&self, parts: &[PlannedStatement]) -> Result<Bound, Error> {
+        let mut texts = Vec::with_capacity(parts.len());
+        let (mut params, mut written) = (Vec::new(), Vec::new());
+        for part in parts {
+            let (entity, types, rows) = match part {
+                PlannedStatement::Insert { entity, properties, rows, .. } => {
+                    let entity = &self.metadata.entities[*entity];
+                    texts.push(sql::together_insert(entity, properties, params.len()));
+                    (entity, self.columns(entity, properties), rows)
+                }
+                PlannedStatement::Delete { entity, rows } => {
+                    let entity = &self.metadata.entities[*entity];
+                    texts.push(sql::together_delete(entity, params.len()));
+                    (entity, self.identity_columns(entity), rows)
+                }
+                _ => continue,
+            };
+            let mut arrays: Vec<ColumnArray> = types.iter().map(|pg| ColumnArray::new(*pg, rows.len())).collect();
+            for position in rows {
+                let row = &self.changes.rows[*position];
+                let mut pushed = Ok(());
+                row.cell.read_sent(self.changes.flush, &mut |view| {
+                    pushed = match part {
+                        PlannedStatement::Insert { properties, .. } => {
+                            self.values(&mut arrays, entity, row, *position, &view, properties)
+                        }
+                        _ => self.identity(&mut arrays, entity, row, &view).map(|_| ()),
+                    };
+                })?;
+                pushed?;
+            }
+            params.extend(arrays.into_iter().map(Param::Array));
+            written.extend_from_slice(rows);
+        }
+        Ok(vec![(Statement { text: sql::together(&texts).into(), params }, written)])
     }
 
     /// The key of one end of a pivot row.

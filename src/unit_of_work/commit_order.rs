@@ -57,6 +57,11 @@ impl CommitOrder {
         self.rank[entity]
     }
 
+    /// Whether the table shares its rank: other tables refer to it that it refers to.
+    pub(crate) fn is_shared(&self, entity: usize) -> bool {
+        self.shared[entity]
+    }
+
     /// Whether rows of these tables can refer to each other in a circle.
     pub(crate) fn is_circular(&self, entity: usize) -> bool {
         self.shared[entity] || self.self_referencing[entity]

@@ -1,13 +1,15 @@
 //! What the database has answered, kept beside the entities until everything has succeeded (rule C3).
 
-use bytes::Bytes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use bytes::{Bytes, BytesMut};
+use rustc_hash::FxHashMap;
 use tokio_postgres::Row;
 
 use super::change_set::{ChangeKind, ChangeSet, RowChange, Target};
-use super::plan::PlannedStatement;
+use super::plan::{Allocation, PlannedStatement};
+use crate::driver::Answer;
 use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata};
+use crate::sql::{self, GuardFailure};
 use crate::types::{Key, KeyPart, RawColumn};
 
 /// Keys, versions and values that the database has made.
@@ -19,7 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) made: FxHashMap<usize, Vec<(u16, Option<Bytes>)>>,
     /// New rows whose keys are made of other new rows' keys, and not known yet.
     composed: Vec<usize>,
-    stale: Vec<String>,
+    /// The parts of such keys that the database has made beforehand.
+    parts: FxHashMap<usize, KeyPart>,
 }
 
 impl Outcome {
@@ -28,7 +31,7 @@ impl Outcome {
         let keys = changes.rows.iter().map(|row| row.key.clone()).collect();
         let composed = changes.rows.iter().enumerate().filter(|(_, row)| is_composed(metadata, row));
         let composed = composed.map(|(position, _)| position).collect();
-        Self { keys, made: FxHashMap::default(), composed, stale: Vec::new() }
+        Self { keys, made: FxHashMap::default(), composed, parts: FxHashMap::default() }
     }
 
     /// Makes the keys that are made of keys that have become known.
@@ -40,7 +43,12 @@ impl Outcome {
             let pending = std::mem::take(&mut self.composed);
             let before = pending.len();
             for position in pending {
-                match self.composed_key(metadata, changes, &changes.rows[position])? {
+                let part = self.parts.get(&position).cloned();
+                let taken = part.as_ref().and_then(|part| {
+                    let entity = &metadata.entities[changes.rows[position].entity];
+                    Some((entity.key_columns_of(sql::generated_key(entity)?)?.start, part))
+                });
+                match self.composed_key(metadata, changes, &changes.rows[position], taken)? {
                     Some(key) => self.keys[position] = Some(key),
                     None => self.composed.push(position),
                 }
@@ -52,14 +60,24 @@ impl Outcome {
         }
     }
 
-    fn composed_key(&self, metadata: &Metadata, changes: &ChangeSet, row: &RowChange) -> Result<Option<Key>, Error> {
+    /// The key of a row, if all its parts are known; `taken` is the one that the database has made beforehand.
+    fn composed_key(
+        &self,
+        metadata: &Metadata,
+        changes: &ChangeSet,
+        row: &RowChange,
+        taken: Option<(usize, &KeyPart)>,
+    ) -> Result<Option<Key>, Error> {
         let entity = &metadata.entities[row.entity];
         let mut parts: Vec<KeyPart> = Vec::with_capacity(entity.key.len());
         row.cell.read_sent(changes.flush, &mut |view| {
             for index in &entity.key_properties {
                 let Ok(number) = u16::try_from(*index) else { continue };
                 if entity.column(*index).is_some() {
-                    parts.extend(row.value(&view, number).key_part());
+                    match taken {
+                        Some((at, part)) if at == parts.len() => parts.push(part.clone()),
+                        _ => parts.extend(row.value(&view, number).key_part()),
+                    }
                     continue;
                 }
                 let key = match row.target(number) {
@@ -73,44 +91,64 @@ impl Outcome {
         Ok(if parts.len() == entity.key.len() { Key::from_parts(parts) } else { None })
     }
 
+    /// Takes in keys that were made for new rows before these are inserted, one a row.
+    pub(crate) fn allocate(
+        &mut self,
+        metadata: &Metadata,
+        changes: &ChangeSet,
+        allocation: &Allocation,
+        parts: Vec<KeyPart>,
+    ) -> Result<(), Error> {
+        let entity = &metadata.entities[allocation.entity];
+        let range = entity.key_columns_of(allocation.property).unwrap_or_default();
+        for (position, part) in allocation.rows.iter().zip(parts) {
+            if entity.key.len() == 1 {
+                self.keys[*position] = Some(Key::One(part));
+                continue;
+            }
+            let row = &changes.rows[*position];
+            match self.composed_key(metadata, changes, row, Some((range.start, &part)))? {
+                Some(key) => self.keys[*position] = Some(key),
+                None => {
+                    self.parts.insert(*position, part);
+                    self.composed.push(*position);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in the answer to a planned statement, of which `rows` is the part that was sent.
     ///
     /// # Errors
-    /// If the server wrote another number of rows than it was asked to (rules C5, C9).
+    /// If the server wrote another number of rows than it was asked to, or other ones (rule C5).
     pub(crate) fn take(
         &mut self,
         metadata: &Metadata,
         changes: &ChangeSet,
         statement: &PlannedStatement,
         rows: &[usize],
-        answer: &[Row],
+        answer: &Answer,
     ) -> Result<(), Error> {
         match statement {
             PlannedStatement::Insert { entity, returning, makes_keys, .. } => {
                 self.inserted(&metadata.entities[*entity], returning, *makes_keys, rows, answer)
             }
             PlannedStatement::Update { entity, .. } => {
-                let entity = &metadata.entities[*entity];
-                self.found(entity, changes, rows, answer, entity.version);
-                Ok(())
+                self.updated(&metadata.entities[*entity], changes, rows, &answer.rows)
             }
-            PlannedStatement::Delete { entity, .. } => {
-                self.found(&metadata.entities[*entity], changes, rows, answer, None);
-                Ok(())
+            PlannedStatement::ReadBack { entity, properties, .. } => {
+                self.by_key(&metadata.entities[*entity], properties, rows, &answer.rows)
             }
-            PlannedStatement::Link { .. } | PlannedStatement::Unlink { .. } | PlannedStatement::Clear { .. } => Ok(()),
+            // These fail by themselves if they do not find a row, or have nothing to find.
+            PlannedStatement::Delete { .. }
+            | PlannedStatement::Together { .. }
+            | PlannedStatement::Park { .. }
+            | PlannedStatement::Constraints { .. }
+            | PlannedStatement::Link { .. }
+            | PlannedStatement::Unlink { .. }
+            | PlannedStatement::Clear { .. } => Ok(()),
         }
-    }
-
-    /// Whether every row that was to be changed was there.
-    ///
-    /// # Errors
-    /// [`Error::OptimisticLock`] with all that were not.
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
-        if self.stale.is_empty() {
-            return Ok(());
-        }
-        Err(Error::OptimisticLock { entities: std::mem::take(&mut self.stale) })
     }
 
     fn inserted(
@@ -119,41 +157,76 @@ impl Outcome {
         returning: &[u16],
         makes_keys: bool,
         rows: &[usize],
-        answer: &[Row],
+        answer: &Answer,
     ) -> Result<(), Error> {
-        if rows.len() != answer.len() {
-            let message = format!(
-                "{} rows of {} were to be inserted, and the server inserted {}: a trigger or rule suppresses rows",
-                rows.len(),
-                entity.meta.name,
-                answer.len()
-            );
-            return Err(Error::validation(entity.meta.name, message));
-        }
         if !makes_keys && returning.is_empty() {
             return Ok(());
         }
-        let mut keyed = Vec::with_capacity(answer.len());
-        for row in answer {
+        if rows.len() != answer.rows.len() {
+            return Err(suppressed(entity));
+        }
+        if !makes_keys {
+            return self.by_key(entity, returning, rows, &answer.rows);
+        }
+        // The server made the keys in the order of the rows; RETURNING promises no order.
+        let mut keyed = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
             keyed.push((key_of(entity, row)?, row));
         }
-        if makes_keys {
-            // The server made the keys in the order of the rows; RETURNING promises no order.
+        if !keyed.is_sorted_by(|one, two| one.0 < two.0) {
             keyed.sort_by(|one, two| one.0.cmp(&two.0));
-            for (position, (key, row)) in rows.iter().zip(keyed) {
-                self.keys[*position] = Some(key);
-                self.keep(entity, *position, returning, row);
-            }
-            return Ok(());
         }
-        let by_key: FxHashMap<Key, &Row> = keyed.into_iter().collect();
+        for (position, (key, row)) in rows.iter().zip(keyed) {
+            self.keys[*position] = Some(key);
+            self.keep(entity, *position, returning, row);
+        }
+        Ok(())
+    }
+
+    /// Pairs what was returned with the rows by their keys.
+    fn by_key(&mut self, entity: &EntityDef, properties: &[u16], rows: &[usize], answer: &[Row]) -> Result<(), Error> {
+        let mut by_key: FxHashMap<Key, &Row> = FxHashMap::default();
+        for row in answer {
+            by_key.insert(key_of(entity, row)?, row);
+        }
         for position in rows {
             let row = self.keys[*position].as_ref().and_then(|key| by_key.get(key));
             let Some(row) = row else {
-                let message = format!("the server returned another key than was inserted into {}", entity.table);
+                let message = format!("the server returned another key than was written to {}", entity.table);
                 return Err(Error::validation(entity.meta.name, message));
             };
-            self.keep(entity, *position, returning, row);
+            self.keep(entity, *position, properties, row);
+        }
+        Ok(())
+    }
+
+    /// The new versions of rows that were updated: counted here as the statement counts them, or as it has answered.
+    fn updated(
+        &mut self,
+        entity: &EntityDef,
+        changes: &ChangeSet,
+        rows: &[usize],
+        answer: &[Row],
+    ) -> Result<(), Error> {
+        let Some(version) = entity.version else { return Ok(()) };
+        let number = u16::try_from(version).unwrap_or_default();
+        if sql::returns_version(entity) {
+            return self.by_key(entity, &[number], rows, answer);
+        }
+        for position in rows {
+            let mut next = BytesMut::new();
+            changes.rows[*position].cell.read_sent(changes.flush, &mut |view| {
+                // It was encoded when the statement was bound.
+                let _ = view.baseline.unwrap_or(view.value).property(version).encode(&mut next);
+            })?;
+            // A number that overflows is refused by the server.
+            for byte in next.iter_mut().rev() {
+                *byte = byte.wrapping_add(1);
+                if *byte != 0 {
+                    break;
+                }
+            }
+            self.made.entry(*position).or_default().push((number, Some(next.freeze())));
         }
         Ok(())
     }
@@ -169,39 +242,38 @@ impl Outcome {
             self.made.insert(position, made);
         }
     }
+}
 
-    /// Pairs the rows that an UPDATE or DELETE has found with those it was to find.
-    fn found(
-        &mut self,
-        entity: &EntityDef,
-        changes: &ChangeSet,
-        rows: &[usize],
-        answer: &[Row],
-        version: Option<usize>,
-    ) {
-        if version.is_none() && rows.len() == answer.len() {
-            return;
-        }
-        let mut found: FxHashMap<Key, &Row> = FxHashMap::default();
-        for row in answer {
-            if let Ok(key) = key_of(entity, row) {
-                found.insert(key, row);
-            }
-        }
-        let mut seen = FxHashSet::default();
-        for position in rows {
-            let Some(key) = &changes.rows[*position].key else { continue };
-            let Some(row) = found.get(key) else {
-                if seen.insert(key) {
-                    self.stale.push(format!("{}#{key}", entity.meta.name));
-                }
-                continue;
+/// The error for what a statement has found wrong with itself (rules C5, C9).
+pub(crate) fn guarded(
+    metadata: &Metadata,
+    changes: &ChangeSet,
+    statement: &PlannedStatement,
+    rows: &[usize],
+    failure: &GuardFailure,
+) -> Error {
+    let first = match statement {
+        PlannedStatement::Together { parts } => parts.first().unwrap_or(statement),
+        _ => statement,
+    };
+    match (first, failure) {
+        (PlannedStatement::Insert { entity, .. }, _) => suppressed(&metadata.entities[*entity]),
+        (_, GuardFailure::Suppressed) => Error::OptimisticLock { entities: Vec::new() },
+        (_, GuardFailure::NotFound(positions)) => {
+            let stale = positions.iter().filter_map(|position| changes.rows.get(*rows.get(*position)?));
+            let name = |row: &RowChange| {
+                let name = metadata.entities[row.entity].meta.name;
+                row.key.as_ref().map_or_else(|| name.to_owned(), |key| format!("{name}#{key}"))
             };
-            if let Some(version) = version.and_then(|version| u16::try_from(version).ok()) {
-                self.keep(entity, *position, &[version], row);
-            }
+            Error::OptimisticLock { entities: stale.map(name).collect() }
         }
     }
+}
+
+fn suppressed(entity: &EntityDef) -> Error {
+    let message =
+        format!("not every row of {} was inserted as it is: a trigger or rule suppresses rows", entity.meta.name);
+    Error::validation(entity.meta.name, message)
 }
 
 /// Whether a row gets its key from the rows that it refers to, and not from the database.

@@ -1,13 +1,23 @@
 //! From a change set to an ordered list of statements. Pure; an impossible plan is an error before any SQL is sent (rule
 //! C1).
+//!
+//! Most flushes are ordered by their tables alone. Where rows refer to each other in a circle of tables, or give a unique value
+//! to one another, the rows themselves are ordered (`plan/rows.rs`).
 
 use std::collections::BTreeMap;
 
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::commit_order::CommitOrder;
 use crate::error::Error;
-use crate::metadata::Metadata;
+use crate::metadata::{EntityDef, Metadata};
 use crate::types::Key;
+
+mod cycles;
+mod keys;
+mod rows;
+mod slots;
+
+pub(crate) use keys::Allocation;
 
 /// One statement: a table, an operation, a column set, and any number of rows (rule C4).
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +41,22 @@ pub(crate) enum PlannedStatement {
         entity: usize,
         rows: Vec<usize>,
     },
+    /// Rows give their unique values free: these properties are NULL until the UPDATE or DELETE that follows (rule C8).
+    Park {
+        entity: usize,
+        properties: Vec<u16>,
+        rows: Vec<usize>,
+    },
+    /// Inserts, or deletes, of rows that refer to each other in a circle: one `WITH` (rule C7).
+    Together {
+        parts: Vec<PlannedStatement>,
+    },
+    /// Reads what the database has made for rows that were inserted together.
+    ReadBack {
+        entity: usize,
+        properties: Vec<u16>,
+        rows: Vec<usize>,
+    },
     /// Pivot rows; positions in [`ChangeSet::links`].
     Link {
         link: usize,
@@ -42,67 +68,224 @@ pub(crate) enum PlannedStatement {
     Clear {
         clear: usize,
     },
+    /// Has these constraints of the entity's table checked later, or now.
+    Constraints {
+        entity: usize,
+        names: Vec<String>,
+        deferred: bool,
+    },
 }
 
 /// The statements of a flush, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
+    /// Keys that are taken from the database before the first statement.
+    pub(crate) allocations: Vec<Allocation>,
     pub(crate) statements: Vec<PlannedStatement>,
 }
 
-/// Orders a change set: inserts parents first, updates, pivot rows, deletes children first (rule C6). Rows of a statement
-/// are sorted by key, so that concurrent flushes lock them in the same order.
+/// Orders a change set (rule C6): deletes and updates that release a unique value that something else takes, inserts parents
+/// first, updates, pivot rows, deletes children first. Rows of a statement are sorted by key, so that concurrent flushes
+/// lock them in the same order.
+///
+/// `can_take` tells whether the keys of an entity can be taken from the database beforehand.
 ///
 /// # Errors
-/// [`Error::Validation`] if new rows refer to each other in a circle.
-pub(crate) fn plan(metadata: &Metadata, order: &CommitOrder, changes: &ChangeSet) -> Result<Plan, Error> {
-    let mut statements = Vec::new();
-    inserts(metadata, order, changes, &mut statements)?;
-    updates(order, changes, &mut statements);
-    for (clear, _) in changes.clears.iter().enumerate() {
-        statements.push(PlannedStatement::Clear { clear });
-    }
-    for (link, change) in changes.links.iter().enumerate() {
-        if !change.unlinked.is_empty() {
-            statements.push(PlannedStatement::Unlink { link });
-        }
-    }
-    for (link, change) in changes.links.iter().enumerate() {
-        if !change.linked.is_empty() {
-            statements.push(PlannedStatement::Link { link });
-        }
-    }
-    deletes(order, changes, &mut statements);
-    Ok(Plan { statements })
-}
-
-/// The rows of one operation with their positions.
-fn rows_of(changes: &ChangeSet, kind: ChangeKind) -> impl Iterator<Item = (usize, &RowChange)> {
-    changes.rows.iter().enumerate().filter(move |(_, row)| row.kind == kind)
-}
-
-/// Sorts rows by key; rows without one stay in the order in which they were persisted, in front.
-fn sort_by_key(rows: &mut [usize], changes: &ChangeSet) {
-    rows.sort_by(|one, two| changes.rows[*one].key.cmp(&changes.rows[*two].key));
-}
-
-fn inserts(
+/// [`Error::UnresolvableUniqueSwap`] if rows exchange unique values that cannot be parked; [`Error::Validation`] if new rows
+/// whose keys cannot be known beforehand refer to each other in a circle; [`Error::EntityBorrowed`].
+pub(crate) fn plan(
     metadata: &Metadata,
     order: &CommitOrder,
     changes: &ChangeSet,
-    statements: &mut Vec<PlannedStatement>,
-) -> Result<(), Error> {
-    let levels = insert_levels(metadata, order, changes)?;
-    let mut groups: BTreeMap<(usize, usize, usize, &[u16]), Vec<usize>> = BTreeMap::new();
-    for (position, row) in rows_of(changes, ChangeKind::Insert) {
-        let level = levels.get(position).copied().unwrap_or_default();
-        let group = (order.rank(row.entity), level, row.entity, &*row.properties);
-        groups.entry(group).or_default().push(position);
+    can_take: &dyn Fn(usize) -> bool,
+) -> Result<Plan, Error> {
+    let allocations = keys::allocations(metadata, changes, can_take);
+    let planner = Planner::new(metadata, order, changes, &allocations);
+    let conflicts = slots::conflicts(metadata, changes)?;
+    let statements = if conflicts.is_empty() && !planner.has_circles() {
+        planner.by_table()
+    } else {
+        rows::by_row(&planner, conflicts)?
+    };
+    Ok(Plan { allocations, statements })
+}
+
+/// What planning looks at.
+struct Planner<'a> {
+    metadata: &'a Metadata,
+    order: &'a CommitOrder,
+    changes: &'a ChangeSet,
+    /// By row: whether its key is taken from the database beforehand; empty if none is.
+    taken: Vec<bool>,
+}
+
+/// What the rows of one statement have in common; statements are sorted by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    phase: Phase,
+    /// The rank of the table, or what puts children first.
+    rank: usize,
+    entity: usize,
+    properties: Vec<u16>,
+    /// Pivot rows: which.
+    link: usize,
+}
+
+/// In which order statements are sent, where nothing else decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// What has to come before a row that takes a unique value.
+    EarlyClear,
+    EarlyUnlink,
+    EarlyDelete,
+    EarlyUpdate,
+    Insert,
+    Update,
+    Clear,
+    Unlink,
+    Link,
+    Delete,
+}
+
+impl<'a> Planner<'a> {
+    fn new(metadata: &'a Metadata, order: &'a CommitOrder, changes: &'a ChangeSet, allocations: &[Allocation]) -> Self {
+        let mut taken = Vec::new();
+        if !allocations.is_empty() {
+            taken.resize(changes.rows.len(), false);
+            for row in allocations.iter().flat_map(|allocation| &allocation.rows) {
+                taken[*row] = true;
+            }
+        }
+        Self { metadata, order, changes, taken }
     }
-    for ((_, _, entity, properties), mut rows) in groups {
-        let definition = &metadata.entities[entity];
+
+    fn entity(&self, row: &RowChange) -> &'a EntityDef {
+        &self.metadata.entities[row.entity]
+    }
+
+    /// Whether the key of a row is taken beforehand.
+    fn is_taken(&self, position: usize) -> bool {
+        self.taken.get(position).copied().unwrap_or(false)
+    }
+
+    /// The columns that a row writes.
+    fn properties(&self, position: usize) -> Vec<u16> {
+        let row = &self.changes.rows[position];
+        let mut properties = row.properties.to_vec();
+        if self.is_taken(position)
+            && let Some(key) = keys::generated(self.entity(row), row)
+        {
+            properties.push(key);
+            properties.sort_unstable();
+        }
+        properties
+    }
+
+    /// The statement that a row belongs to.
+    fn group(&self, position: usize) -> Group {
+        let row = &self.changes.rows[position];
+        let rank = self.order.rank(row.entity);
+        let (phase, rank, properties) = match row.kind {
+            ChangeKind::Insert => (Phase::Insert, rank, self.properties(position)),
+            ChangeKind::Update => (Phase::Update, rank, row.properties.to_vec()),
+            ChangeKind::Delete => (Phase::Delete, usize::MAX - rank, Vec::new()),
+        };
+        Group { phase, rank, entity: row.entity, properties, link: 0 }
+    }
+
+    /// Whether rows that are inserted or deleted belong to tables that refer to each other in a circle, or to themselves.
+    fn has_circles(&self) -> bool {
+        let changes = self.changes;
+        changes.rows.iter().any(|row| {
+            let same_rank = |entity: usize| self.order.rank(entity) == self.order.rank(row.entity);
+            self.order.is_circular(row.entity)
+                && match row.kind {
+                    ChangeKind::Insert | ChangeKind::Update => row.targets.iter().any(|(_, target)| match target {
+                        Target::Row(other) => row.kind == ChangeKind::Insert && same_rank(changes.rows[*other].entity),
+                        Target::Null | Target::Key(_) => false,
+                    }),
+                    ChangeKind::Delete => self.order.is_shared(row.entity) && !row.previous.is_empty(),
+                }
+        })
+    }
+
+    /// Orders by tables alone.
+    fn by_table(&self) -> Vec<PlannedStatement> {
+        let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
+        // Rows of one kind come together: most belong to the group of the one before.
+        let mut last: Option<(usize, ChangeKind, *const u16, Vec<usize>)> = None;
+        for (position, row) in self.changes.rows.iter().enumerate() {
+            let shape = row.properties.as_ptr();
+            match &mut last {
+                Some((entity, kind, known, rows))
+                    if *entity == row.entity
+                        && *kind == row.kind
+                        && *known == shape
+                        && self.is_taken(rows[0]) == self.is_taken(position) =>
+                {
+                    rows.push(position);
+                }
+                _ => {
+                    if let Some((.., rows)) = last.replace((row.entity, row.kind, shape, vec![position])) {
+                        groups.entry(self.group(rows[0])).or_default().extend(rows);
+                    }
+                }
+            }
+        }
+        if let Some((.., rows)) = last {
+            groups.entry(self.group(rows[0])).or_default().extend(rows);
+        }
+        for (group, ()) in self.pivots() {
+            groups.entry(group).or_default();
+        }
+        let mut statements = Vec::with_capacity(groups.len());
+        for (group, rows) in groups {
+            self.push_statement(group, rows, &mut statements);
+        }
+        statements
+    }
+
+    /// The statements about pivot rows.
+    fn pivots(&self) -> impl Iterator<Item = (Group, ())> {
+        let group = |phase, link| Group { phase, rank: 0, entity: 0, properties: Vec::new(), link };
+        let clears = (0..self.changes.clears.len()).map(move |clear| group(Phase::Clear, clear));
+        let links = self.changes.links.iter().enumerate().flat_map(move |(link, change)| {
+            let unlink = (!change.unlinked.is_empty()).then(|| group(Phase::Unlink, link));
+            let linked = (!change.linked.is_empty()).then(|| group(Phase::Link, link));
+            unlink.into_iter().chain(linked)
+        });
+        clears.chain(links).map(|group| (group, ()))
+    }
+
+    /// The statement of a group.
+    fn push_statement(&self, group: Group, mut rows: Vec<usize>, statements: &mut Vec<PlannedStatement>) {
+        let Group { phase, entity, properties, link, .. } = group;
+        match phase {
+            Phase::Insert => self.push_insert(entity, properties, rows, statements),
+            Phase::EarlyUpdate | Phase::Update => {
+                self.sort_by_key(&mut rows);
+                statements.push(PlannedStatement::Update { entity, properties, rows });
+            }
+            Phase::EarlyDelete | Phase::Delete => {
+                self.sort_by_key(&mut rows);
+                statements.push(PlannedStatement::Delete { entity, rows });
+            }
+            Phase::EarlyClear | Phase::Clear => statements.push(PlannedStatement::Clear { clear: link }),
+            Phase::EarlyUnlink | Phase::Unlink => statements.push(PlannedStatement::Unlink { link }),
+            Phase::Link => statements.push(PlannedStatement::Link { link }),
+        }
+    }
+
+    fn push_insert(
+        &self,
+        entity: usize,
+        properties: Vec<u16>,
+        mut rows: Vec<usize>,
+        statements: &mut Vec<PlannedStatement>,
+    ) {
+        let definition = &self.metadata.entities[entity];
         let missing = |property: usize| u16::try_from(property).is_ok_and(|number| !properties.contains(&number));
-        let returning = (0..definition.properties.len())
+        let returning: Vec<u16> = (0..definition.properties.len())
             .filter(|property| definition.column(*property).is_some() && missing(*property))
             .filter(|property| !definition.key_properties.contains(property))
             .filter_map(|property| u16::try_from(property).ok())
@@ -114,102 +297,24 @@ fn inserts(
         if makes_keys && definition.identity.is_none() && rows.len() > 1 {
             // Keys that are no sequence's have no order that rows could be paired by: one statement a row.
             for row in rows {
-                statements.push(PlannedStatement::Insert {
-                    entity,
-                    properties: properties.to_vec(),
-                    returning: Vec::clone(&returning),
-                    rows: vec![row],
-                    makes_keys,
-                });
+                let (properties, returning) = (properties.clone(), returning.clone());
+                let rows = vec![row];
+                statements.push(PlannedStatement::Insert { entity, properties, returning, rows, makes_keys });
             }
-            continue;
+            return;
         }
-        sort_by_key(&mut rows, changes);
-        statements.push(PlannedStatement::Insert {
-            entity,
-            properties: properties.to_vec(),
-            returning,
-            rows,
-            makes_keys,
-        });
-    }
-    Ok(())
-}
-
-/// By row: how many inserts have to come before it among the tables of its circle.
-fn insert_levels(metadata: &Metadata, order: &CommitOrder, changes: &ChangeSet) -> Result<Vec<usize>, Error> {
-    let mut levels: Vec<Option<usize>> = vec![None; changes.rows.len()];
-    for (start, row) in rows_of(changes, ChangeKind::Insert) {
-        if !order.is_circular(row.entity) {
-            levels[start] = Some(0);
+        if !makes_keys {
+            self.sort_by_key(&mut rows);
         }
+        statements.push(PlannedStatement::Insert { entity, properties, returning, rows, makes_keys });
     }
-    for (start, _) in rows_of(changes, ChangeKind::Insert) {
-        // Depth first without recursion: chains of new rows can be long.
-        let mut stack = vec![(start, false)];
-        let mut open = vec![];
-        while let Some((position, done)) = stack.pop() {
-            let row = &changes.rows[position];
-            let before = || row.targets.iter().filter_map(|(_, target)| depends(order, changes, row, target));
-            if done {
-                open.pop();
-                let level = |(other, step): (usize, usize)| levels[other].unwrap_or_default() + step;
-                levels[position] = before().map(level).max().or(Some(0));
-                continue;
-            }
-            if levels[position].is_some() {
-                continue;
-            }
-            if open.contains(&position) {
-                let entity = metadata.entities[row.entity].meta.name;
-                let message = format!(
-                    "new entities refer to each other in a circle (through {entity}): flush one of them before it refers \
-                     to the others"
-                );
-                return Err(Error::validation(entity, message));
-            }
-            open.push(position);
-            stack.push((position, true));
-            // Rows of one statement may refer to each other in a circle.
-            let next =
-                before().filter(|(other, step)| levels[*other].is_none() && (*step > 0 || !open.contains(other)));
-            stack.extend(next.map(|(other, _)| (other, false)));
+
+    /// Sorts rows by key. Rows whose keys are not known yet stay in the order in which they were persisted, in front.
+    fn sort_by_key(&self, rows: &mut [usize]) {
+        let rows_by_key = &self.changes.rows;
+        if !rows.is_sorted_by(|one, two| rows_by_key[*one].key <= rows_by_key[*two].key) {
+            rows.sort_by(|one, two| rows_by_key[*one].key.cmp(&rows_by_key[*two].key));
         }
-    }
-    Ok(levels.into_iter().map(Option::unwrap_or_default).collect())
-}
-
-/// The row that must not be inserted after this one, if the target is one; and how many levels have to be between them.
-fn depends(order: &CommitOrder, changes: &ChangeSet, row: &RowChange, target: &Target) -> Option<(usize, usize)> {
-    let Target::Row(position) = target else { return None };
-    let other = &changes.rows[*position];
-    if order.rank(other.entity) != order.rank(row.entity) {
-        return None;
-    }
-    // Rows of one statement need no order: foreign keys are checked at its end (rule C7).
-    let together = row.entity == other.entity && row.properties == other.properties && other.key.is_some();
-    Some((*position, usize::from(!together)))
-}
-
-fn updates(order: &CommitOrder, changes: &ChangeSet, statements: &mut Vec<PlannedStatement>) {
-    let mut groups: BTreeMap<(usize, usize, &[u16]), Vec<usize>> = BTreeMap::new();
-    for (position, row) in rows_of(changes, ChangeKind::Update) {
-        groups.entry((order.rank(row.entity), row.entity, &*row.properties)).or_default().push(position);
-    }
-    for ((_, entity, properties), mut rows) in groups {
-        sort_by_key(&mut rows, changes);
-        statements.push(PlannedStatement::Update { entity, properties: properties.to_vec(), rows });
-    }
-}
-
-fn deletes(order: &CommitOrder, changes: &ChangeSet, statements: &mut Vec<PlannedStatement>) {
-    let mut groups: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for (position, row) in rows_of(changes, ChangeKind::Delete) {
-        groups.entry((order.rank(row.entity), row.entity)).or_default().push(position);
-    }
-    for ((_, entity), mut rows) in groups.into_iter().rev() {
-        sort_by_key(&mut rows, changes);
-        statements.push(PlannedStatement::Delete { entity, rows });
     }
 }
 
@@ -232,7 +337,13 @@ impl PlannedStatement {
             Self::Link { link } => {
                 changes.links[*link].linked.iter().all(|(one, two)| end_known(one) && end_known(two))
             }
-            Self::Unlink { .. } | Self::Clear { .. } | Self::Delete { .. } => true,
+            Self::Together { parts } => parts.iter().all(|part| part.is_ready(changes, keys)),
+            Self::Unlink { .. }
+            | Self::Clear { .. }
+            | Self::Delete { .. }
+            | Self::Park { .. }
+            | Self::ReadBack { .. }
+            | Self::Constraints { .. } => true,
         }
     }
 }

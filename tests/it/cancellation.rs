@@ -73,6 +73,12 @@ impl Story {
 
     /// Asserts that nothing of the writing can be seen, in memory and in the database.
     async fn assert_as_before(&self, fixture: &Fixture, polls: usize) {
+        self.assert_memory_as_before(polls);
+        self.assert_nothing_written(fixture, &format!("dropped after {polls} polls")).await;
+    }
+
+    /// Asserts that nothing of the writing can be seen in memory.
+    fn assert_memory_as_before(&self, polls: usize) {
         let context = format!("dropped after {polls} polls");
         assert_eq!(self.ada.changes().len(), 2, "{context}");
         assert_eq!((self.ada.state(), self.ada.id()), (EntityState::Managed, 1), "{context}");
@@ -80,7 +86,6 @@ impl Story {
         assert!(self.removed.is_dirty() && self.removed.key().is_some(), "{context}: still to be removed");
         assert_eq!((self.new.state(), self.new.key(), self.new.id()), (EntityState::New, None, 0), "{context}");
         assert!(self.new.read().tags.items().unwrap()[0].key().is_none(), "{context}");
-        self.assert_nothing_written(fixture, &context).await;
     }
 
     async fn assert_nothing_written(&self, fixture: &Fixture, context: &str) {
@@ -150,10 +155,43 @@ where
     panic!("not done after {ENOUGH} polls");
 }
 
+/// COMMIT travels with the statements, so the server may carry out what was sent. The memory is as before all the same, and
+/// the next flush finds out what has become of it: nothing is lost, and nothing is written twice.
 #[tokio::test]
 async fn c12_flush() {
     let fixture = one_connection().await;
-    dropped_everywhere(&fixture, async |em| em.flush().await.map(|_| ())).await;
+    for polls in 0..ENOUGH {
+        let story = Story::begin(&fixture).await;
+        if let Some(outcome) = cancelled_after(polls, story.em.flush()).await {
+            outcome.unwrap();
+            story.assert_written(&fixture).await;
+            assert!(polls > 3, "a story of {polls} polls is no story");
+            return;
+        }
+        story.assert_memory_as_before(polls);
+        story.em.flush().await.unwrap();
+        story.assert_written(&fixture).await;
+    }
+    panic!("not done after {ENOUGH} polls");
+}
+
+/// A read comes behind what was sent, too: it finds the rows, and they are the entities that were persisted.
+#[tokio::test]
+async fn c12_a_read_behind_a_flush_that_was_given_up() {
+    let fixture = one_connection().await;
+    for polls in 0..ENOUGH {
+        let story = Story::begin(&fixture).await;
+        if cancelled_after(polls, story.em.flush()).await.is_some() {
+            return;
+        }
+        let found = story.em.find::<Book>().filter(|b| b.title().eq("Sketch")).await.unwrap();
+        if let [found] = found.as_slice() {
+            assert_eq!((found, found.state()), (&story.new, EntityState::Managed));
+        }
+        story.em.flush().await.unwrap();
+        story.assert_written(&fixture).await;
+    }
+    panic!("not done after {ENOUGH} polls");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::library::*;
-use crate::support::Fixture;
+use crate::support::{Fixture, unguarded};
 use howdah::prelude::*;
 use serde_json::{Value, json};
 
@@ -257,14 +257,15 @@ async fn b3_an_update_names_the_changed_columns_only() {
     book.write().author = other.to_ref();
     let summary = em.flush().await.unwrap();
     assert_eq!((summary.updated, summary.statements), (2, 2));
+    let sent = fixture.statements();
     assert_eq!(
-        fixture.statements(),
+        sent.iter().map(|text| unguarded(text).split_once(") SELECT CASE").unwrap().0).collect::<Vec<_>>(),
         [
             "UPDATE \"author\" AS t0 SET \"born\" = s.c0 FROM unnest($1::int8[], $2::int4[]) AS s(k0, c0) \
-             WHERE t0.\"id\" = s.k0 RETURNING t0.\"id\"",
+             WHERE t0.\"id\" = s.k0 RETURNING s.k0",
             "UPDATE \"book\" AS t0 SET \"author_id\" = s.c0, \"version\" = t0.\"version\" + 1 \
              FROM unnest($1::int8[], $2::int4[], $3::int8[]) AS s(k0, v, c0) \
-             WHERE t0.\"id\" = s.k0 AND t0.\"version\" = s.v RETURNING t0.\"id\", t0.\"version\"",
+             WHERE t0.\"id\" = s.k0 AND t0.\"version\" = s.v RETURNING s.k0",
         ]
     );
 }

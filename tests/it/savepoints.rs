@@ -51,7 +51,7 @@ async fn d1_savepoints_of_any_depth_travel_with_the_work() {
     })
     .await
     .unwrap();
-    assert_eq!(fixture.log.round_trips(), 2, "one for the work, one for the COMMIT");
+    assert_eq!(fixture.log.round_trips(), 2, "one for the work, one for the COMMIT: the flush is an inner scope's");
     assert_eq!(
         fixture.flow(),
         [
@@ -63,7 +63,7 @@ async fn d1_savepoints_of_any_depth_travel_with_the_work() {
             "RELEASE SAVEPOINT howdah_3",
             "RELEASE SAVEPOINT howdah_2",
             "RELEASE SAVEPOINT howdah_1",
-            "SELECT; COMMIT",
+            "COMMIT",
         ]
     );
     assert_eq!(fixture.rows("SELECT name FROM author").await, ["Ada"]);
@@ -105,7 +105,7 @@ async fn d2_rolling_back_to_a_savepoint_costs_no_trip_either() {
     })
     .await
     .unwrap();
-    assert_eq!(fixture.log.round_trips(), 3, "the inner flush, the outer flush, the COMMIT");
+    assert_eq!(fixture.log.round_trips(), 2, "the inner flush, the outer flush with the COMMIT");
     assert_eq!(
         fixture.flow(),
         [
@@ -116,7 +116,7 @@ async fn d2_rolling_back_to_a_savepoint_costs_no_trip_either() {
             "RELEASE SAVEPOINT howdah_2",
             "ROLLBACK TO SAVEPOINT howdah_1; RELEASE SAVEPOINT howdah_1",
             "UPDATE",
-            "SELECT; COMMIT",
+            "COMMIT",
         ]
     );
     assert_eq!(fixture.rows("SELECT name, born FROM author").await, ["Ada|1815"]);
@@ -128,7 +128,7 @@ async fn numbers_of_savepoints_begin_anew_with_every_transaction() {
     for _ in 0..2 {
         let em = fixture.em();
         em.transactional(async |em| em.transactional(async |_| Ok::<_, Error>(())).await).await.unwrap();
-        assert_eq!(fixture.flow(), ["BEGIN", "SAVEPOINT howdah_1", "RELEASE SAVEPOINT howdah_1", "SELECT; COMMIT"]);
+        assert_eq!(fixture.flow(), ["BEGIN", "SAVEPOINT howdah_1", "RELEASE SAVEPOINT howdah_1", "COMMIT"]);
     }
 }
 

@@ -44,7 +44,10 @@ impl Collector<'_> {
                     row.kind = ChangeKind::Update;
                     self.modification(entity, &mut row, &by_address)?;
                 }
-                Role::Delete => row.kind = ChangeKind::Delete,
+                Role::Delete => {
+                    row.kind = ChangeKind::Delete;
+                    self.removal(entity, &mut row)?;
+                }
                 Role::Nothing => continue,
             }
             debug_assert!(position >= inserts || row.kind == ChangeKind::Insert);
@@ -203,6 +206,24 @@ impl Collector<'_> {
         })?;
         row.properties = self.shape(properties);
         compared.unwrap_or(Ok(()))
+    }
+
+    /// What the row refers to as long as it is there: that is deleted behind it.
+    fn removal(&self, entity: &EntityDef, row: &mut RowChange) -> Result<(), Error> {
+        if !entity.relations().any(|(_, relation)| relation.is_owning_to_one()) {
+            return Ok(());
+        }
+        let cell = Arc::clone(&row.cell);
+        self.read(&cell, |view| {
+            let held = view.baseline.unwrap_or(view.value);
+            for (index, _) in entity.relations().filter(|(_, relation)| relation.is_owning_to_one()) {
+                let target = held.property(index).as_reference().map(|reference| reference.target());
+                if let (Some(ReferenceTarget::Key(key)), Ok(number)) = (target, u16::try_from(index)) {
+                    row.previous.push((number, key));
+                }
+            }
+        })
+        .map(|_| ())
     }
 
     /// A column set, shared with the rows that have the same.

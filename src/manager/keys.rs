@@ -1,0 +1,93 @@
+//! What an Orm knows of keys: which it may take from the database before rows are inserted, which it has in stock, and into
+//! which tables rows go as they are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::types::KeyPart;
+
+/// How keys are taken that the database makes, and that are needed before their rows are there: entities that refer to new ones.
+/// (Keys that nothing waits for come back from the INSERT.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdAllocation {
+    /// As many as a flush needs, in a round trip of their own in front of it.
+    #[default]
+    OnDemand,
+    /// At least this many of a table at a time. What is left over serves later flushes of the process, which then take one round trip; at
+    /// the end of the process it is lost: sequences have gaps.
+    Block(u32),
+}
+
+/// What is known of the keys and tables of all entities.
+pub(crate) struct KeySource {
+    entities: Box<[EntityKeys]>,
+    block: usize,
+}
+
+#[derive(Default)]
+struct EntityKeys {
+    /// Whether the server has no sequence for the key, or does not let this user take from it.
+    refused: AtomicBool,
+    /// Whether no trigger or rule changes or suppresses what is inserted.
+    plain: AtomicBool,
+    stock: Mutex<Vec<KeyPart>>,
+}
+
+impl KeySource {
+    pub(crate) fn new(entities: usize, allocation: IdAllocation) -> Self {
+        let block = match allocation {
+            IdAllocation::OnDemand => 0,
+            IdAllocation::Block(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        };
+        Self { entities: std::iter::repeat_with(EntityKeys::default).take(entities).collect(), block }
+    }
+
+    /// Whether keys of this entity can be taken before its rows are inserted.
+    pub(super) fn can_take(&self, entity: usize) -> bool {
+        !self.entities[entity].refused.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server refuses.
+    pub(super) fn refuse(&self, entity: usize) {
+        self.entities[entity].refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the table takes every row as it is.
+    pub(super) fn is_plain(&self, entity: usize) -> bool {
+        self.entities[entity].plain.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the server has told of the table.
+    pub(super) fn set_plain(&self, entity: usize, plain: bool) {
+        self.entities[entity].plain.store(plain, Ordering::Relaxed);
+    }
+
+    /// How many keys to ask the server for, if this many are needed: none if they are in stock.
+    pub(super) fn missing(&self, entity: usize, needed: usize) -> usize {
+        match needed.saturating_sub(self.entities[entity].stock.lock().len()) {
+            0 => 0,
+            missing => missing.max(self.block),
+        }
+    }
+
+    /// Adds keys to the stock.
+    pub(super) fn put(&self, entity: usize, keys: impl IntoIterator<Item = KeyPart>) {
+        self.entities[entity].stock.lock().extend(keys);
+    }
+
+    /// Takes keys from the stock, oldest first; `None` if somebody else was faster.
+    pub(super) fn take(&self, entity: usize, count: usize) -> Option<Vec<KeyPart>> {
+        let mut stock = self.entities[entity].stock.lock();
+        (stock.len() >= count).then(|| stock.drain(..count).collect())
+    }
+
+    /// Forgets everything: the tables are made anew.
+    pub(crate) fn reset(&self) {
+        for entity in &self.entities {
+            entity.stock.lock().clear();
+            entity.refused.store(false, Ordering::Relaxed);
+            entity.plain.store(false, Ordering::Relaxed);
+        }
+    }
+}

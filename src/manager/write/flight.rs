@@ -1,0 +1,355 @@
+//! The I/O of a flush: keys that are needed first, then all statements with BEGIN and COMMIT in one flight (rule C2).
+//!
+//! Statements fail by themselves when they do not write what they were asked to, so COMMIT need not wait for their answers. Only if
+//! keys that the database makes can neither be known nor taken beforehand, statements wait for those that make them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::FlushSummary;
+use super::unfinished::Written;
+use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
+use crate::error::Error;
+use crate::manager::Shared;
+use crate::metadata::Metadata;
+use crate::sql::{self, Param, Statement};
+use crate::types::{ConversionError, KeyPart, RawColumn, ScalarType, for_each_element};
+use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement, bind, guarded, plan};
+
+/// Where a flush takes place.
+pub(super) enum Place {
+    /// In a transaction of its own.
+    Own,
+    /// In an open one; a failure gives up no more than the flush.
+    Savepoint(Arc<TransactionConnection>),
+    /// In an open one, whose innermost scope fails with it.
+    Scope(Arc<TransactionConnection>),
+    /// In an open one, which it commits.
+    Ending(Arc<TransactionConnection>),
+}
+
+/// A flush on its way. Owns everything it needs: it goes on even if nobody waits for it.
+pub(super) struct Flight {
+    orm: Arc<Shared>,
+    changes: Arc<ChangeSet>,
+    plan: Plan,
+    place: Place,
+    summary: FlushSummary,
+    is_committing: Arc<AtomicBool>,
+}
+
+/// Statements that are sent together, each with what was planned and the rows that it writes.
+#[derive(Default)]
+struct Batch<'p> {
+    statements: Vec<Statement>,
+    written: Vec<(&'p PlannedStatement, Vec<usize>)>,
+    is_last: bool,
+}
+
+/// Where the statements of a flush are sent.
+enum Line {
+    /// A connection without a transaction: the statement alone commits.
+    Alone(Connection),
+    Transaction(OpenFlush),
+}
+
+/// The transaction, or the part of it, that is undone if the flush does not end well.
+struct OpenFlush {
+    connection: Arc<TransactionConnection>,
+    extent: Extent,
+    is_done: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Extent {
+    Transaction,
+    Savepoint(u64),
+    /// Whoever ends the scope undoes it.
+    Nothing,
+}
+
+impl Flight {
+    pub(super) fn new(
+        orm: &Arc<Shared>,
+        changes: &Arc<ChangeSet>,
+        plan: Plan,
+        place: Place,
+        summary: FlushSummary,
+    ) -> Self {
+        let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
+        Self { orm, changes, plan, place, summary, is_committing: Arc::default() }
+    }
+
+    /// Becomes true when COMMIT is sent.
+    pub(super) fn is_committing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_committing)
+    }
+
+    /// Writes everything.
+    pub(super) async fn fly(mut self) -> Result<Written, Error> {
+        let mut line = self.open().await?;
+        let mut outcome = self.take_keys(&line).await?;
+        let plan = std::mem::take(&mut self.plan);
+        let mut next = 0;
+        loop {
+            let batch = self.next_batch(&plan, &outcome, &mut next)?;
+            if batch.statements.len() > 1 || !batch.is_last {
+                line.begin();
+            }
+            self.summary.statements += batch.statements.len() as u64;
+            self.summary.round_trips += 1;
+            let answers = self.send(&mut line, &batch).await?;
+            self.take_in(&mut outcome, &batch, &answers)?;
+            if batch.is_last {
+                return Ok((outcome, self.summary));
+            }
+        }
+    }
+
+    /// Commits an open transaction without writing anything more: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered; [`Error::CommitOutcomeUnknown`] if the connection was lost and it cannot be found out.
+    pub(super) async fn commit(orm: &Shared, connection: &TransactionConnection) -> Result<(), Error> {
+        let answers = connection.commit(&[]).await;
+        resolve(orm, answers).await.map(|_| ()).map_err(|(error, _)| error)
+    }
+
+    /// Opens what the statements are sent on.
+    async fn open(&self) -> Result<Line, Error> {
+        let (connection, extent) = match &self.place {
+            Place::Own => return Ok(Line::Alone(self.orm.pool.acquire().await?)),
+            Place::Savepoint(connection) => (connection, Extent::Savepoint(connection.savepoint()?)),
+            Place::Scope(connection) | Place::Ending(connection) => (connection, Extent::Nothing),
+        };
+        let connection = Arc::clone(connection);
+        Ok(Line::Transaction(OpenFlush { connection, extent, is_done: false }))
+    }
+
+    /// Takes the keys that new rows refer to, before anything is written: from the stock, or all that are missing in one flight.
+    async fn take_keys(&mut self, line: &Line) -> Result<Outcome, Error> {
+        let (orm, changes) = (Arc::clone(&self.orm), Arc::clone(&self.changes));
+        loop {
+            let missing = |allocation: &Allocation| orm.keys.missing(allocation.entity, allocation.rows.len());
+            let asked = self.plan.allocations.iter().map(|allocation| (allocation, missing(allocation)));
+            let asked: Vec<(&Allocation, usize)> = asked.filter(|(_, missing)| *missing > 0).collect();
+            let mut is_refused = false;
+            if !asked.is_empty() {
+                let statements: Vec<Statement> =
+                    asked.iter().map(|(allocation, count)| next_keys(&orm.metadata, allocation, *count)).collect();
+                self.summary.statements += statements.len() as u64;
+                self.summary.round_trips += 1;
+                let answers = match line {
+                    Line::Alone(connection) => connection.run_all(&statements).await,
+                    Line::Transaction(open) => open.connection.run_all(&statements).await?,
+                };
+                for ((allocation, _), answer) in asked.iter().zip(answers) {
+                    match keys_of(&orm.metadata, allocation, &answer?)? {
+                        Some(keys) => orm.keys.put(allocation.entity, keys),
+                        None => {
+                            orm.keys.refuse(allocation.entity);
+                            is_refused = true;
+                        }
+                    }
+                }
+            }
+            if is_refused {
+                self.plan = plan(&orm.metadata, &orm.order, &changes, &|entity| orm.keys.can_take(entity))?;
+                continue;
+            }
+            let mut outcome = Outcome::before(&orm.metadata, &changes);
+            let mut is_complete = true;
+            for allocation in &self.plan.allocations {
+                match orm.keys.take(allocation.entity, allocation.rows.len()) {
+                    Some(keys) => outcome.allocate(&orm.metadata, &changes, allocation, keys)?,
+                    // Another manager has emptied the stock: what was taken already is a gap in the sequence.
+                    None => is_complete = false,
+                }
+            }
+            if is_complete {
+                outcome.compose(&orm.metadata, &changes)?;
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// The statements that can be sent now: all, unless some need keys that others make.
+    fn next_batch<'p>(&self, plan: &'p Plan, outcome: &Outcome, next: &mut usize) -> Result<Batch<'p>, Error> {
+        let orm = &self.orm;
+        let mut batch = Batch::default();
+        while let Some(statement) = plan.statements.get(*next) {
+            // The first is ready, or no later one can be: what it needs has been answered.
+            if !batch.statements.is_empty() && !statement.is_ready(&self.changes, &outcome.keys) {
+                break;
+            }
+            let is_plain = |entity: usize| orm.keys.is_plain(entity);
+            let bound = bind(&orm.metadata, &orm.texts, &self.changes, &outcome.keys, &is_plain, statement)?;
+            for (bound, rows) in bound {
+                batch.statements.push(bound);
+                batch.written.push((statement, rows));
+            }
+            *next += 1;
+        }
+        batch.is_last = *next >= plan.statements.len();
+        Ok(batch)
+    }
+
+    /// Sends statements and waits for the answers.
+    async fn send(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Vec<Answer>, Error> {
+        let commits = batch.is_last && matches!(self.place, Place::Own | Place::Ending(_));
+        if commits {
+            self.is_committing.store(true, Ordering::Release);
+        }
+        match (line, batch.statements.first()) {
+            (Line::Alone(connection), Some(statement)) => {
+                let answer = connection.run_alone(statement).await;
+                resolve(&self.orm, answer).await.map_err(|failure| self.explain(failure, batch))
+            }
+            (Line::Alone(_), None) => Ok(Vec::new()),
+            (Line::Transaction(open), _) if commits => {
+                let answers = open.connection.commit(&batch.statements).await;
+                open.is_done = true;
+                resolve(&self.orm, answers).await.map_err(|failure| self.explain(failure, batch))
+            }
+            (Line::Transaction(open), _) => {
+                let answers = open.connection.run_all(&batch.statements).await?;
+                let mut done = Vec::with_capacity(answers.len());
+                // The first failure is the cause; what follows only says that the transaction is aborted.
+                for (index, answer) in answers.into_iter().enumerate() {
+                    done.push(answer.map_err(|error| self.explain((error, Some(index)), batch))?);
+                }
+                if batch.is_last {
+                    open.finish()?;
+                }
+                Ok(done)
+            }
+        }
+    }
+
+    /// The error for what a statement has found wrong with itself.
+    fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Error {
+        if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
+            && let Some(failure) = sql::guard_failure(message)
+            && let Some((statement, rows)) = batch.written.get(index)
+        {
+            return guarded(&self.orm.metadata, &self.changes, statement, rows, &failure);
+        }
+        error
+    }
+
+    fn take_in(&self, outcome: &mut Outcome, batch: &Batch<'_>, answers: &[Answer]) -> Result<(), Error> {
+        let (metadata, changes) = (&self.orm.metadata, &*self.changes);
+        for ((statement, rows), answer) in batch.written.iter().zip(answers) {
+            outcome.take(metadata, changes, statement, rows, answer)?;
+            if let PlannedStatement::Insert { entity, .. } = statement
+                && !self.orm.keys.is_plain(*entity)
+            {
+                self.orm.keys.set_plain(*entity, tells_plain(answer));
+            }
+        }
+        outcome.compose(metadata, changes)
+    }
+}
+
+impl Line {
+    /// Begins a transaction for more than one statement.
+    fn begin(&mut self) {
+        if let Self::Alone(connection) = self {
+            let connection = Arc::new(TransactionConnection::begin(connection.clone()));
+            *self = Self::Transaction(OpenFlush { connection, extent: Extent::Transaction, is_done: false });
+        }
+    }
+}
+
+impl OpenFlush {
+    fn finish(&mut self) -> Result<(), Error> {
+        self.connection.check()?;
+        if let Extent::Savepoint(number) = self.extent {
+            self.connection.release(number);
+        }
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for OpenFlush {
+    fn drop(&mut self) {
+        match self.extent {
+            _ if self.is_done => {}
+            Extent::Nothing => {}
+            Extent::Savepoint(number) => self.connection.roll_back_to(number),
+            Extent::Transaction => self.connection.abandon(),
+        }
+    }
+}
+
+/// Finds out whether a transaction was committed whose connection was lost (rule C11).
+async fn resolve(
+    orm: &Shared,
+    answers: Result<Vec<Answer>, CommitFailure>,
+) -> Result<Vec<Answer>, (Error, Option<usize>)> {
+    match answers {
+        Ok(answers) => Ok(answers),
+        Err(CommitFailure::RolledBack { error, statement }) => Err((error, statement)),
+        Err(CommitFailure::Unknown { source, number, answers }) => {
+            let is_committed = match &number {
+                Some(number) => orm.pool.is_committed(number).await,
+                None => None,
+            };
+            match (is_committed, answers) {
+                (Some(true), Some(answers)) => Ok(answers),
+                (Some(false), _) => {
+                    let message =
+                        "the connection to the server was lost, and the transaction is rolled back".to_owned();
+                    Err((Error::Connection { message, sqlstate: None, source: Some(source) }, None))
+                }
+                (Some(true) | None, _) => Err((Error::CommitOutcomeUnknown { source }, None)),
+            }
+        }
+    }
+}
+
+/// The statement that takes keys for new rows.
+fn next_keys(metadata: &Metadata, allocation: &Allocation, count: usize) -> Statement {
+    let entity = &metadata.entities[allocation.entity];
+    let count = Param::int8(i64::try_from(count).unwrap_or(i64::MAX));
+    match entity.column(allocation.property) {
+        Some(column) if Some(allocation.property) != entity.identity => {
+            let default = column.meta.default_sql.unwrap_or("NULL");
+            Statement { text: sql::default_values(default, column.meta.pg).into(), params: vec![count] }
+        }
+        column => {
+            let table = Param::text(&sql::table_name(entity));
+            let column = Param::text(column.map_or("", |column| &column.name));
+            Statement { text: sql::NEXT_KEYS.into(), params: vec![table, column, count] }
+        }
+    }
+}
+
+/// The keys that the server has made, `None` if it does not make any.
+fn keys_of(metadata: &Metadata, allocation: &Allocation, answer: &Answer) -> Result<Option<Vec<KeyPart>>, Error> {
+    let entity = &metadata.entities[allocation.entity];
+    let Some(column) = entity.column(allocation.property) else { return Ok(None) };
+    let array = answer.rows.first().and_then(|row| row.try_get::<usize, RawColumn<'_>>(0).ok());
+    let Some(array) = array.and_then(|column| column.0) else { return Ok(None) };
+    // A sequence counts in bigint, whatever the column.
+    let is_sequence = Some(allocation.property) == entity.identity;
+    let pg = if is_sequence { <i64 as ScalarType>::TYPE } else { column.meta.pg };
+    let mut keys = Vec::new();
+    let decoded = for_each_element(array, |_, element| {
+        keys.push(KeyPart::decode(pg, element).ok_or_else(|| ConversionError::new("not a key of this type"))?);
+        Ok(())
+    });
+    decoded.map_err(|error| Error::Conversion {
+        entity: entity.meta.name,
+        column: column.name.clone(),
+        message: error.message,
+    })?;
+    Ok(Some(keys))
+}
+
+/// What a guarded INSERT tells of its table, in its last column.
+fn tells_plain(answer: &Answer) -> bool {
+    let last = answer.rows.first().and_then(|row| row.try_get::<usize, RawColumn<'_>>(row.len().checked_sub(1)?).ok());
+    last.is_some_and(|column| column.0 == Some(&[1]))
+}

@@ -1,0 +1,154 @@
+//! A flush that nobody waits for any more, though its COMMIT was sent: the server may carry it out.
+//!
+//! Dropping the future of such a flush leaves the entities as before and still scheduled (rules C3, C12). What has become of it is found out
+//! by the next operation of the manager, before it does anything: if the rows were written, they are published then,
+//! and nothing is written twice.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+
+use super::FlushSummary;
+use super::flight::Flight;
+use crate::error::Error;
+use crate::manager::session::{Session, next_number};
+use crate::unit_of_work::{ChangeSet, Outcome, Tracker, UnitOfWork, check_guards, publish};
+
+/// How often a flush that has committed lets other tasks of its thread run, so that they drop the guards it waits for.
+const PATIENCE: usize = 1000;
+
+/// What a flight that has arrived brings.
+pub(super) type Written = (Outcome, FlushSummary);
+
+/// A flush between sending and publishing.
+pub(crate) struct Unfinished {
+    stage: Stage,
+    /// Whether COMMIT was sent, so that the outcome is up to the server.
+    is_committing: Arc<AtomicBool>,
+    graph: Arc<UnitOfWork>,
+    changes: Arc<ChangeSet>,
+    /// Entities that are written to keep what was sent, until it is known what has become of that.
+    _flushing: Flushing,
+}
+
+enum Stage {
+    Flying(BoxFuture<'static, Result<Written, Error>>),
+    Written(Box<Written>),
+}
+
+impl Unfinished {
+    pub(super) fn new(flight: Flight, graph: Arc<UnitOfWork>, changes: Arc<ChangeSet>, flushing: Flushing) -> Self {
+        let is_committing = flight.is_committing();
+        Self { stage: Stage::Flying(Box::pin(flight.fly())), is_committing, graph, changes, _flushing: flushing }
+    }
+}
+
+/// Somebody waits for a flush.
+pub(super) struct Running<'a> {
+    session: &'a Session,
+    unfinished: Option<Unfinished>,
+    /// Whether the flush has a transaction of its own: then it can be finished later.
+    is_own: bool,
+}
+
+impl<'a> Running<'a> {
+    pub(super) const fn of(session: &'a Session, unfinished: Unfinished, is_own: bool) -> Self {
+        Self { session, unfinished: Some(unfinished), is_own }
+    }
+
+    /// Waits for the server, and publishes what was written.
+    ///
+    /// # Errors
+    /// What the server answered; [`Error::EntityBorrowed`] if another task of this thread does not let go of an entity: then it is
+    /// published by the next operation.
+    pub(super) async fn finish(mut self) -> Result<FlushSummary, Error> {
+        let Some(unfinished) = &mut self.unfinished else { return Ok(FlushSummary::default()) };
+        if let Stage::Flying(flight) = &mut unfinished.stage {
+            let arrived = poll_fn(|context| flight.as_mut().poll(context)).await;
+            match arrived {
+                Ok(written) => unfinished.stage = Stage::Written(Box::new(written)),
+                Err(error) => {
+                    self.unfinished = None;
+                    return Err(error);
+                }
+            }
+            self.session.tracker.wrote();
+        }
+        // Another task of this thread may have taken a guard in the meantime: it gets time to drop it.
+        for _ in 0..PATIENCE {
+            if check_guards(&unfinished.graph, &unfinished.changes).is_ok() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let Stage::Written(written) = &unfinished.stage else { return Ok(FlushSummary::default()) };
+        let (outcome, summary) = &**written;
+        let summary = *summary;
+        publish(&unfinished.graph, &unfinished.changes, outcome)?;
+        self.unfinished = None;
+        Ok(summary)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(unfinished) = self.unfinished.take()
+            && self.is_own
+            && (unfinished.is_committing.load(Ordering::Acquire) || matches!(unfinished.stage, Stage::Written(_)))
+        {
+            *self.session.unfinished.lock() = Some(unfinished);
+        }
+    }
+}
+
+impl Session {
+    /// Waits for the flush or the scope that is under way to end, and for what has become of one that was given up.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that was written then.
+    pub(in crate::manager) async fn serialised(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        let serial = self.serial.lock().await;
+        let unfinished = self.unfinished.lock().take();
+        if let Some(unfinished) = unfinished {
+            // A failure was told to nobody, and nobody needs to know: everything is as before, and still scheduled.
+            match Running::of(self, unfinished, true).finish().await {
+                Err(error @ Error::EntityBorrowed { .. }) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(serial)
+    }
+
+    /// Finds out what has become of a flush that was given up, if there is one.
+    ///
+    /// # Errors
+    /// As [`serialised`](Self::serialised).
+    pub(in crate::manager) async fn settled(&self) -> Result<(), Error> {
+        if self.unfinished.lock().is_some() {
+            drop(self.serialised().await?);
+        }
+        Ok(())
+    }
+}
+
+/// Marks that a flush is under way, so that entities that are written to meanwhile keep what was sent.
+pub(super) struct Flushing {
+    tracker: Arc<Tracker>,
+    pub(super) number: u64,
+}
+
+impl Flushing {
+    pub(super) fn begin(tracker: &Arc<Tracker>) -> Self {
+        let number = next_number();
+        tracker.begin_flush(number);
+        Self { tracker: Arc::clone(tracker), number }
+    }
+}
+
+impl Drop for Flushing {
+    fn drop(&mut self) {
+        self.tracker.end_flush();
+    }
+}
