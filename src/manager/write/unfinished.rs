@@ -113,9 +113,8 @@ impl Session {
         let unfinished = self.unfinished.lock().take();
         if let Some(unfinished) = unfinished {
             // A failure was told to nobody, and nobody needs to know: everything is as before, and still scheduled.
-            match Running::of(self, unfinished, true).finish().await {
-                Err(error @ Error::EntityBorrowed { .. }) => return Err(error),
-                Ok(_) | Err(_) => {}
+            if let Err(error @ Error::EntityBorrowed { .. }) = Running::of(self, unfinished, true).finish().await {
+                return Err(error);
             }
         }
         Ok(serial)
