@@ -36,6 +36,7 @@ mod flush_failures;
 mod identity;
 mod keys;
 mod library;
+mod lost_connections;
 mod many_to_many;
 mod merging;
 mod metadata;
