@@ -50,6 +50,7 @@ mod round_trips;
 mod savepoints;
 mod schema;
 mod send_futures;
+mod shuffled_rows;
 mod smoke;
 mod support;
 mod transactions;
