@@ -237,3 +237,17 @@ async fn a_graph_is_written_changed_and_removed_in_any_order_of_rows() {
         assert_eq!(fixture.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book)").await, ["0|0"]);
     }
 }
+
+#[tokio::test]
+async fn c5_a_sequence_that_counts_down_or_begins_anew_pairs_rows_too() {
+    for sequence in ["INCREMENT BY -1 MINVALUE -1000 START -1 RESTART", "MAXVALUE 100 CYCLE RESTART WITH 90"] {
+        let (fixture, _proxy, em) = start(15).await;
+        fixture.database.execute(&format!("ALTER SEQUENCE ticket_id_seq {sequence}")).await.unwrap();
+        let many = tickets(&em, 40);
+        match em.flush().await {
+            Ok(_) => assert_tickets(&fixture, &many).await,
+            // An answer that cannot be paired is an error, and nothing is committed.
+            Err(_) => assert_tickets(&fixture, &[]).await,
+        }
+    }
+}
