@@ -4,6 +4,7 @@
 //! server's errors are turned into [`Error`](crate::Error)s.
 
 mod connection;
+mod ended;
 mod executor;
 mod log;
 mod pipeline;

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream, SimpleQueryMessage};
 
+use super::ended::EndedConnections;
 use super::log::StatementLog;
 use super::pipeline::{InOrder, Posted};
 use super::statement_cache::PreparedStatements;
@@ -34,6 +35,7 @@ type DriverResult<T> = Result<T, tokio_postgres::Error>;
 pub(crate) struct Connection {
     client: Arc<Object>,
     prepared: Option<Arc<PreparedStatements>>,
+    ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
 }
@@ -42,10 +44,11 @@ impl Connection {
     pub(super) fn new(
         client: Object,
         prepared: Option<Arc<PreparedStatements>>,
+        ended: EndedConnections,
         log: Option<StatementLog>,
         metadata: Arc<Metadata>,
     ) -> Self {
-        Self { client: Arc::new(client), prepared, log, metadata }
+        Self { client: Arc::new(client), prepared, ended, log, metadata }
     }
 
     /// Runs one statement: one round trip.
@@ -126,9 +129,13 @@ impl Connection {
         }
     }
 
-    /// The typed form of the driver's error.
+    /// The typed form of the driver's error. A connection that has ended is not used again.
     pub(super) fn error(&self, error: tokio_postgres::Error) -> Error {
-        Error::from_driver(error, &*self.metadata)
+        let error = Error::from_driver(error, &*self.metadata);
+        if matches!(error, Error::Connection { .. }) {
+            self.ended.add(&self.client.statement_cache);
+        }
+        error
     }
 
     fn record(&self, text: &Arc<str>) {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType,
+};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::Host;
 
 use super::connection::Connection;
+use super::ended::EndedConnections;
 use super::log::StatementLog;
 use super::statement_cache::StatementCaches;
 use crate::error::Error;
@@ -33,6 +36,7 @@ pub(crate) struct PoolOptions {
 pub(crate) struct Pool {
     pool: deadpool_postgres::Pool,
     caches: StatementCaches,
+    ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
     /// `host:port/database`, for messages.
@@ -53,7 +57,16 @@ impl Pool {
         let connect_timeout = options.server.get_connect_timeout().map(|timeout| timeout.saturating_mul(hosts));
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(options.server, NoTls, config);
+        let ended = EndedConnections::default();
+        let known = ended.clone();
+        let is_open = Hook::sync_fn(move |client: &mut ClientWrapper, _| {
+            if known.contains(&client.statement_cache) {
+                return Err(HookError::message("the server has ended the connection"));
+            }
+            Ok(())
+        });
         let pool = deadpool_postgres::Pool::builder(manager)
+            .pre_recycle(is_open)
             .max_size(options.max_connections)
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .wait_timeout(options.acquire_timeout)
@@ -63,6 +76,7 @@ impl Pool {
         let pool = Self {
             pool,
             caches: StatementCaches::new(options.statement_cache_size),
+            ended,
             log: options.log,
             metadata,
             address,
@@ -84,7 +98,7 @@ impl Pool {
     pub(crate) async fn acquire(&self) -> Result<Connection, Error> {
         let client = self.pool.get().await.map_err(|error| self.error(error))?;
         let prepared = self.caches.of(&client.statement_cache);
-        Ok(Connection::new(client, prepared, self.log.clone(), Arc::clone(&self.metadata)))
+        Ok(Connection::new(client, prepared, self.ended.clone(), self.log.clone(), Arc::clone(&self.metadata)))
     }
 
     /// What has become of the transaction with this number (rule C11): whether it was committed, `None` if that cannot be

@@ -41,16 +41,16 @@ async fn one_connection() -> Fixture {
 }
 
 /// A manager with something of every kind to write: an update, an insert, a new relation, a removal.
-struct Story {
-    em: EntityManager,
-    ada: Managed<Author>,
+pub struct Story {
+    pub em: EntityManager,
+    pub ada: Managed<Author>,
     notes: Managed<Book>,
     removed: Managed<Shelf>,
     new: Managed<Book>,
 }
 
 impl Story {
-    async fn begin(fixture: &Fixture) -> Self {
+    pub async fn begin(fixture: &Fixture) -> Self {
         let em = fixture.em();
         fixture
             .database
@@ -80,6 +80,12 @@ impl Story {
     /// Asserts that nothing of the writing can be seen in memory.
     fn assert_memory_as_before(&self, polls: usize) {
         let context = format!("dropped after {polls} polls");
+        self.assert_memory_as_before(&context);
+        self.assert_nothing_written(fixture, &context).await;
+    }
+
+    /// Asserts that the entities know nothing of the writing, and are still scheduled.
+    pub fn assert_memory_as_before(&self, context: &str) {
         assert_eq!(self.ada.changes().len(), 2, "{context}");
         assert_eq!((self.ada.state(), self.ada.id()), (EntityState::Managed, 1), "{context}");
         assert_eq!((self.notes.read().version, self.notes.changes().len()), (1, 1), "{context}");
@@ -88,7 +94,7 @@ impl Story {
         assert!(self.new.read().tags.items().unwrap()[0].key().is_none(), "{context}");
     }
 
-    async fn assert_nothing_written(&self, fixture: &Fixture, context: &str) {
+    pub async fn assert_nothing_written(&self, fixture: &Fixture, context: &str) {
         assert!(!self.em.is_in_transaction(), "{context}");
         fixture.no_open_transaction().await;
         assert_eq!(fixture.rows("SELECT name FROM author").await, ["Ada"], "{context}");
@@ -97,7 +103,7 @@ impl Story {
     }
 
     /// Asserts that everything is written, once, and known to be.
-    async fn assert_written(&self, fixture: &Fixture) {
+    pub async fn assert_written(&self, fixture: &Fixture) {
         assert_eq!((self.removed.key(), self.new.state()), (None, EntityState::Managed));
         assert_eq!((self.notes.read().version, self.ada.is_dirty()), (2, false));
         assert_written(fixture).await;
@@ -105,7 +111,7 @@ impl Story {
     }
 }
 
-async fn assert_written(fixture: &Fixture) {
+pub async fn assert_written(fixture: &Fixture) {
     fixture.no_open_transaction().await;
     assert_eq!(fixture.rows("SELECT name FROM author").await, ["Augusta"]);
     let books = fixture.rows("SELECT title, pages, version FROM book ORDER BY title").await;
@@ -116,7 +122,7 @@ async fn assert_written(fixture: &Fixture) {
 
 /// Whether the transaction has reached the database. A COMMIT that was sent is not taken back by dropping the future;
 /// the memory is as before then, and the next flush of the same work finds rows that are there already.
-async fn is_committed(fixture: &Fixture) -> bool {
+pub async fn is_committed(fixture: &Fixture) -> bool {
     fixture.no_open_transaction().await;
     fixture.rows("SELECT name FROM author").await == ["Augusta"]
 }

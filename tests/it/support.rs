@@ -4,6 +4,8 @@ use howdah::prelude::*;
 use howdah::testing::TestDatabase;
 use howdah::{EntityMeta, OrmBuilder, StatementLog};
 
+use crate::proxy::Proxy;
+
 /// A database with the tables of some entities.
 pub struct Fixture {
     pub database: TestDatabase,
@@ -24,8 +26,35 @@ impl Fixture {
         options: impl FnOnce(OrmBuilder) -> OrmBuilder,
     ) -> Self {
         let database = TestDatabase::new().await.unwrap();
+        let url = database.url().to_owned();
+        Self::connect(database, &url, entities, options).await
+    }
+
+    /// The same through a proxy. What the fixture itself asks ([`Fixture::rows`] and the like) does not go through it.
+    pub async fn through_proxy(entities: impl IntoIterator<Item = &'static EntityMeta>) -> (Self, Proxy) {
+        Self::through_proxy_with(entities, |builder| builder).await
+    }
+
+    /// The same through a proxy, with options.
+    pub async fn through_proxy_with(
+        entities: impl IntoIterator<Item = &'static EntityMeta>,
+        options: impl FnOnce(OrmBuilder) -> OrmBuilder,
+    ) -> (Self, Proxy) {
+        let database = TestDatabase::new().await.unwrap();
+        let proxy = Proxy::start(&database).await;
+        let fixture = Self::connect(database, proxy.url(), entities, options).await;
+        proxy.reset();
+        (fixture, proxy)
+    }
+
+    async fn connect(
+        database: TestDatabase,
+        url: &str,
+        entities: impl IntoIterator<Item = &'static EntityMeta>,
+        options: impl FnOnce(OrmBuilder) -> OrmBuilder,
+    ) -> Self {
         let log = StatementLog::new();
-        let builder = Orm::builder().url(database.url()).entities(entities).statement_log(&log);
+        let builder = Orm::builder().url(url).entities(entities).statement_log(&log);
         let orm = options(builder).connect().await.unwrap();
         orm.schema().create().await.unwrap();
         log.clear();
