@@ -22,7 +22,7 @@ mod update;
 
 pub(crate) use delete::delete;
 pub(crate) use expression::{Bound, Expression, Operator, OrderTerm, Quantifier, Selection};
-pub(crate) use guard::{GuardFailure, guard_failure};
+pub(crate) use guard::{GuardFailure, Intake, guard_failure};
 pub(crate) use insert::insert;
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};

@@ -32,7 +32,7 @@ pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::merge;
 pub(crate) use outcome::{Outcome, guarded};
-pub(crate) use plan::{Allocation, Plan, PlannedStatement, plan};
+pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
 

@@ -198,21 +198,23 @@ impl Connection {
     /// round trip of its own.
     async fn start(&self, statement: &Statement) -> DriverResult<Started<'_>> {
         self.record(&statement.text);
+        let known = self.prepared.as_ref().map(|cache| (cache, cache.find(&statement.text)));
+        if let Some((_, Some(Some(prepared)))) = &known {
+            let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
+            return Ok(Started { rows: Box::pin(self.client.query_raw(prepared, params).await?), prepare: None });
+        }
         let mut unprepared = Box::pin(self.client.query_typed_raw(&statement.text, typed(&statement.params)));
-        let Some(cache) = &self.prepared else {
+        let Some((cache, None)) = known else {
+            // Not prepared on purpose, or already under way: the same statement twice in one flight.
             return Ok(Started { rows: Box::pin(unprepared.await?), prepare: None });
         };
-        let known = cache.lock().get(&statement.text).cloned();
-        if let Some(prepared) = known {
-            let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
-            return Ok(Started { rows: Box::pin(self.client.query_raw(&prepared, params).await?), prepare: None });
-        }
+        let preparing = cache.begin(&statement.text);
         let sent = poll_fn(|context| Poll::Ready(unprepared.as_mut().poll(context))).await;
         let (text, client) = (Arc::clone(&statement.text), &self.client);
         let prepare = Posted::send(Box::pin(async move {
             // If this fails, so did the statement itself, or the next run tries again.
             if let Ok(prepared) = client.prepare(&text).await {
-                cache.lock().put(text, prepared);
+                preparing.done(prepared);
             }
         }));
         let rows = match sent {

@@ -12,8 +12,48 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio_postgres::Statement;
 
-/// The prepared statements of one connection. The least recently used one is closed on the server when the cache is full.
-pub(super) type PreparedStatements = Mutex<LruCache<Arc<str>, Statement>>;
+/// The prepared statements of one connection, `None` while one is being prepared. The least recently used one is closed on
+/// the server when the cache is full.
+#[derive(Debug)]
+pub(super) struct PreparedStatements {
+    statements: Mutex<LruCache<Arc<str>, Option<Statement>>>,
+}
+
+impl PreparedStatements {
+    /// The statement with this text: `None` if it was never seen, `Some(None)` if it is being prepared.
+    pub(super) fn find(&self, text: &Arc<str>) -> Option<Option<Statement>> {
+        self.statements.lock().get(text).cloned()
+    }
+
+    /// Notes that the statement is being prepared. It is forgotten if the note is dropped before that is done.
+    pub(super) fn begin(&self, text: &Arc<str>) -> Preparing<'_> {
+        self.statements.lock().put(Arc::clone(text), None);
+        Preparing { cache: self, text: Some(Arc::clone(text)) }
+    }
+}
+
+/// A statement that is being prepared.
+pub(super) struct Preparing<'a> {
+    cache: &'a PreparedStatements,
+    text: Option<Arc<str>>,
+}
+
+impl Preparing<'_> {
+    /// Keeps the statement.
+    pub(super) fn done(mut self, statement: Statement) {
+        if let Some(text) = self.text.take() {
+            self.cache.statements.lock().put(text, Some(statement));
+        }
+    }
+}
+
+impl Drop for Preparing<'_> {
+    fn drop(&mut self) {
+        if let Some(text) = self.text.take() {
+            self.cache.statements.lock().pop(&text);
+        }
+    }
+}
 
 /// The caches of all connections of a pool.
 #[derive(Debug)]
@@ -39,7 +79,7 @@ impl StatementCaches {
             }
         }
         self.caches.retain(|_, entry| entry.0.strong_count() > 0);
-        let cache = Arc::new(Mutex::new(LruCache::new(capacity)));
+        let cache = Arc::new(PreparedStatements { statements: Mutex::new(LruCache::new(capacity)) });
         self.caches.insert(address, (Arc::downgrade(connection), Arc::clone(&cache)));
         Some(cache)
     }

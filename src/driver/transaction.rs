@@ -247,7 +247,8 @@ impl TransactionConnection {
             (Some((error, statement)), Err(_)) if error.sqlstate().is_some() => {
                 Err(CommitFailure::RolledBack { error, statement })
             }
-            (_, Err(Error::Connection { source: Some(source), .. })) => {
+            // A session that the server ends before it has answered has not committed.
+            (_, Err(Error::Connection { sqlstate: None, source: Some(source), .. })) => {
                 Err(CommitFailure::Unknown { source, number, answers: is_complete.then_some(done) })
             }
             (_, Err(error)) => Err(error.into()),

@@ -1,11 +1,13 @@
 //! What an Orm knows of keys: which it may take from the database before rows are inserted, which it has in stock, and into
 //! which tables rows go as they are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::sql::Intake;
 use crate::types::KeyPart;
+use crate::unit_of_work::KeyFacts;
 
 /// How keys are taken that the database makes, and that are needed before their rows are there: entities that refer to new ones.
 /// (Keys that nothing waits for come back from the INSERT.)
@@ -29,8 +31,8 @@ pub(crate) struct KeySource {
 struct EntityKeys {
     /// Whether the server has no sequence for the key, or does not let this user take from it.
     refused: AtomicBool,
-    /// Whether no trigger or rule changes or suppresses what is inserted.
-    plain: AtomicBool,
+    /// The number of its [`Intake`].
+    intake: AtomicU8,
     stock: Mutex<Vec<KeyPart>>,
 }
 
@@ -43,24 +45,19 @@ impl KeySource {
         Self { entities: std::iter::repeat_with(EntityKeys::default).take(entities).collect(), block }
     }
 
-    /// Whether keys of this entity can be taken before its rows are inserted.
-    pub(super) fn can_take(&self, entity: usize) -> bool {
-        !self.entities[entity].refused.load(Ordering::Relaxed)
-    }
-
     /// Notes that the server refuses.
     pub(super) fn refuse(&self, entity: usize) {
         self.entities[entity].refused.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the table takes every row as it is.
-    pub(super) fn is_plain(&self, entity: usize) -> bool {
-        self.entities[entity].plain.load(Ordering::Relaxed)
+    /// What is known of the table.
+    pub(super) fn intake(&self, entity: usize) -> Intake {
+        Intake::from_number(self.entities[entity].intake.load(Ordering::Relaxed).into())
     }
 
     /// Notes what the server has told of the table.
-    pub(super) fn set_plain(&self, entity: usize, plain: bool) {
-        self.entities[entity].plain.store(plain, Ordering::Relaxed);
+    pub(super) fn set_intake(&self, entity: usize, intake: Intake) {
+        self.entities[entity].intake.store(intake as u8, Ordering::Relaxed);
     }
 
     /// How many keys to ask the server for, if this many are needed: none if they are in stock.
@@ -87,7 +84,17 @@ impl KeySource {
         for entity in &self.entities {
             entity.stock.lock().clear();
             entity.refused.store(false, Ordering::Relaxed);
-            entity.plain.store(false, Ordering::Relaxed);
+            entity.intake.store(Intake::Unknown as u8, Ordering::Relaxed);
         }
+    }
+}
+
+impl KeyFacts for KeySource {
+    fn can_take(&self, entity: usize) -> bool {
+        !self.entities[entity].refused.load(Ordering::Relaxed)
+    }
+
+    fn is_ordered(&self, entity: usize) -> bool {
+        matches!(self.intake(entity), Intake::Unknown | Intake::Plain)
     }
 }

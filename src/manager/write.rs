@@ -76,7 +76,7 @@ impl Session {
             }
             return Ok(FlushSummary::default());
         }
-        let plan = plan(&self.orm.metadata, &self.orm.order, &changes, &|entity| self.orm.keys.can_take(entity))?;
+        let plan = plan(&self.orm.metadata, &self.orm.order, &changes, &self.orm.keys)?;
         let place = match (self.transaction(), ending) {
             (None, _) => Place::Own,
             (Some(connection), None) => Place::Savepoint(connection),
@@ -87,7 +87,15 @@ impl Session {
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes));
         let unfinished = Unfinished::new(flight, graph, changes, flushing);
-        let summary = Running::of(self, unfinished, is_own).finish().await?;
+        let connection = self.transaction();
+        let mut summary = Running::of(self, unfinished, is_own).finish().await?;
+        // COMMIT could not travel with the statements if these might have had to be tried again.
+        if let (Some(Ending::Transaction), Some(connection)) = (ending, connection)
+            && connection.is_open()
+        {
+            summary.round_trips += 1;
+            Flight::commit(&self.orm, &connection).await?;
+        }
         Ok(summary)
     }
 

@@ -15,6 +15,9 @@ pub(super) const STALE: &str = "howdah:stale:";
 /// In front of the number of rows that an INSERT has inserted instead.
 const SUPPRESSED: &str = "howdah:suppressed:";
 
+/// In front of the number of rows whose keys cannot be told apart.
+const UNORDERED: &str = "howdah:unordered:";
+
 /// Appends the query behind `WITH u AS (UPDATE or DELETE … RETURNING k0, …)`: it fails unless `u` has every row, and
 /// names those that it does not have by their positions. Where the statement makes a value `v`, the query returns key and value.
 pub(super) fn push_guard(out: &mut String, keys: &[Written<'_>], returns_value: bool) {
@@ -52,9 +55,30 @@ fn push_check(out: &mut String, keys: &[Written<'_>]) {
     out.push_str("))::int4 END AS ok FROM u");
 }
 
-/// Appends the query behind `WITH i AS (INSERT … RETURNING k0, …, r0, …)`: it fails unless every row was inserted, under its key where that
-/// was given (in the parameters `given`). Returns the keys, the other values, and whether the table takes every row as it is: then the guard is
-/// not needed the next time.
+/// What a guarded INSERT tells of its table, as a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// Nothing was asked yet.
+    #[default]
+    Unknown = 0,
+    /// A trigger or rule may suppress or change rows.
+    Altering = 1,
+    /// It takes every row as it is, but the keys that it makes need not grow.
+    Unordered = 2,
+    /// It takes every row as it is, and the keys that it makes grow in the order of the rows.
+    Plain = 3,
+}
+
+impl Intake {
+    /// The answer of the statement.
+    pub(crate) fn from_number(number: i64) -> Self {
+        [Self::Altering, Self::Unordered, Self::Plain].into_iter().find(|one| *one as i64 == number).unwrap_or_default()
+    }
+}
+
+/// Appends the query behind `WITH i AS (INSERT … RETURNING k0, …, r0, …)`: it fails unless every row was inserted, under its
+/// key where that was given (in the parameters `given`), and unless keys that were made can be told apart by their order. Returns the keys,
+/// the other values, and the [`Intake`] of the table: if that is plain, the guard is not needed the next time.
 pub(super) fn push_insert_guard(
     out: &mut String,
     entity: &EntityDef,
@@ -62,9 +86,10 @@ pub(super) fn push_insert_guard(
     given: &[usize],
     returned: Option<(usize, usize)>,
 ) {
-    let _ = write!(out, ", g AS MATERIALIZED (SELECT CASE WHEN count(*) = {count}");
+    push_intake(out, entity);
+    let _ = write!(out, ", g AS MATERIALIZED (SELECT CASE WHEN count(*) <> {count}");
     if !given.is_empty() {
-        out.push_str(" AND NOT EXISTS (SELECT FROM unnest(");
+        out.push_str(" OR EXISTS (SELECT FROM unnest(");
         push_list(out, given.iter().zip(&entity.key), |out, (param, column)| {
             let _ = write!(out, "${param}::{}", column.pg.array_name);
         });
@@ -78,17 +103,17 @@ pub(super) fn push_insert_guard(
         });
         out.push_str("))");
     }
-    let mut table = String::new();
-    push_table(&mut table, entity.schema.as_deref(), &entity.table);
-    let _ = write!(
-        out,
-        " THEN (SELECT c.relkind = 'r' AND NOT c.relhasrules AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t \
-         WHERE t.tgrelid = c.oid AND t.tgtype & 7 = 7) FROM pg_catalog.pg_class AS c WHERE c.oid = {}::regclass) \
-         ELSE ('{SUPPRESSED}' || count(*))::bool END AS plain FROM i) SELECT ",
-        super::ddl::literal(&table)
-    );
+    let _ = write!(out, " THEN ('{SUPPRESSED}' || count(*))::int4");
+    if given.is_empty() {
+        let _ = write!(
+            out,
+            " WHEN count(*) > 1 AND (SELECT f.intake FROM f) < {} THEN ('{UNORDERED}' || count(*))::int4",
+            Intake::Plain as u8
+        );
+    }
+    out.push_str(" ELSE (SELECT f.intake FROM f) END AS intake FROM i) SELECT ");
     match returned {
-        None => out.push_str("g.plain FROM g"),
+        None => out.push_str("g.intake FROM g"),
         Some((keys, others)) => {
             for index in 0..keys {
                 let _ = write!(out, "i.k{index}, ");
@@ -96,9 +121,33 @@ pub(super) fn push_insert_guard(
             for index in 0..others {
                 let _ = write!(out, "i.r{index}, ");
             }
-            out.push_str("g.plain FROM g LEFT JOIN i ON true");
+            out.push_str("g.intake FROM g LEFT JOIN i ON true");
         }
     }
+}
+
+/// Appends `, f AS (…)`: the [`Intake`] of a table, from the catalog.
+fn push_intake(out: &mut String, entity: &EntityDef) {
+    let mut table = String::new();
+    push_table(&mut table, entity.schema.as_deref(), &entity.table);
+    let table = super::ddl::literal(&table);
+    let ordered = match entity.identity.and_then(|identity| entity.column(identity)) {
+        None => "true".to_owned(),
+        Some(column) => format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_sequence AS q WHERE q.seqrelid = \
+             pg_catalog.pg_get_serial_sequence({table}, {})::regclass AND q.seqincrement > 0 AND NOT q.seqcycle)",
+            super::ddl::literal(&column.name)
+        ),
+    };
+    let _ = write!(
+        out,
+        ", f AS MATERIALIZED (SELECT CASE WHEN c.relkind <> 'r' OR c.relhasrules OR EXISTS (SELECT FROM \
+         pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 7 = 7) THEN {} WHEN {ordered} THEN {} ELSE {} \
+         END AS intake FROM pg_catalog.pg_class AS c WHERE c.oid = {table}::regclass)",
+        Intake::Altering as u8,
+        Intake::Plain as u8,
+        Intake::Unordered as u8,
+    );
 }
 
 /// What a statement has found wrong with itself.
@@ -108,12 +157,17 @@ pub(crate) enum GuardFailure {
     NotFound(Vec<usize>),
     /// An INSERT was kept from inserting rows as they are.
     Suppressed,
+    /// An INSERT has made keys whose order does not tell whose they are.
+    Unordered,
 }
 
 /// What a guard has raised, if that is what the server's message says.
 pub(crate) fn guard_failure(message: &str) -> Option<GuardFailure> {
     if message.contains(SUPPRESSED) {
         return Some(GuardFailure::Suppressed);
+    }
+    if message.contains(UNORDERED) {
+        return Some(GuardFailure::Unordered);
     }
     let (_, positions) = message.split_once(STALE)?;
     let end = positions.find(|character: char| !character.is_ascii_digit() && character != ',');

@@ -258,7 +258,7 @@ pub(crate) fn guarded(
     };
     match (first, failure) {
         (PlannedStatement::Insert { entity, .. }, _) => suppressed(&metadata.entities[*entity]),
-        (_, GuardFailure::Suppressed) => Error::OptimisticLock { entities: Vec::new() },
+        (_, GuardFailure::Suppressed | GuardFailure::Unordered) => Error::OptimisticLock { entities: Vec::new() },
         (_, GuardFailure::NotFound(positions)) => {
             let stale = positions.iter().filter_map(|position| changes.rows.get(*rows.get(*position)?));
             let name = |row: &RowChange| {

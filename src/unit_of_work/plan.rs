@@ -17,7 +17,7 @@ mod keys;
 mod rows;
 mod slots;
 
-pub(crate) use keys::Allocation;
+pub(crate) use keys::{Allocation, KeyFacts};
 
 /// One statement: a table, an operation, a column set, and any number of rows (rule C4).
 #[derive(Debug, PartialEq, Eq)]
@@ -88,8 +88,6 @@ pub(crate) struct Plan {
 /// first, updates, pivot rows, deletes children first. Rows of a statement are sorted by key, so that concurrent flushes
 /// lock them in the same order.
 ///
-/// `can_take` tells whether the keys of an entity can be taken from the database beforehand.
-///
 /// # Errors
 /// [`Error::UnresolvableUniqueSwap`] if rows exchange unique values that cannot be parked; [`Error::Validation`] if new rows
 /// whose keys cannot be known beforehand refer to each other in a circle; [`Error::EntityBorrowed`].
@@ -97,10 +95,11 @@ pub(crate) fn plan(
     metadata: &Metadata,
     order: &CommitOrder,
     changes: &ChangeSet,
-    can_take: &dyn Fn(usize) -> bool,
+    facts: &dyn KeyFacts,
 ) -> Result<Plan, Error> {
-    let allocations = keys::allocations(metadata, changes, can_take);
-    let planner = Planner::new(metadata, order, changes, &allocations);
+    let allocations = keys::allocations(metadata, changes, facts);
+    let taken = taken(changes, &allocations);
+    let planner = Planner { metadata, order, changes, facts, taken };
     let conflicts = slots::conflicts(metadata, changes)?;
     let statements = if conflicts.is_empty() && !planner.has_circles() {
         planner.by_table()
@@ -115,6 +114,7 @@ struct Planner<'a> {
     metadata: &'a Metadata,
     order: &'a CommitOrder,
     changes: &'a ChangeSet,
+    facts: &'a dyn KeyFacts,
     /// By row: whether its key is taken from the database beforehand; empty if none is.
     taken: Vec<bool>,
 }
@@ -147,18 +147,19 @@ enum Phase {
     Delete,
 }
 
-impl<'a> Planner<'a> {
-    fn new(metadata: &'a Metadata, order: &'a CommitOrder, changes: &'a ChangeSet, allocations: &[Allocation]) -> Self {
-        let mut taken = Vec::new();
-        if !allocations.is_empty() {
-            taken.resize(changes.rows.len(), false);
-            for row in allocations.iter().flat_map(|allocation| &allocation.rows) {
-                taken[*row] = true;
-            }
+/// By row: whether its key is taken beforehand; empty if none is.
+fn taken(changes: &ChangeSet, allocations: &[Allocation]) -> Vec<bool> {
+    let mut taken = Vec::new();
+    if !allocations.is_empty() {
+        taken.resize(changes.rows.len(), false);
+        for row in allocations.iter().flat_map(|allocation| &allocation.rows) {
+            taken[*row] = true;
         }
-        Self { metadata, order, changes, taken }
     }
+    taken
+}
 
+impl<'a> Planner<'a> {
     fn entity(&self, row: &RowChange) -> &'a EntityDef {
         &self.metadata.entities[row.entity]
     }
@@ -294,8 +295,8 @@ impl<'a> Planner<'a> {
             .key_properties
             .iter()
             .any(|property| definition.column(*property).is_some() && missing(*property));
-        if makes_keys && definition.identity.is_none() && rows.len() > 1 {
-            // Keys that are no sequence's have no order that rows could be paired by: one statement a row.
+        if makes_keys && rows.len() > 1 && (definition.identity.is_none() || !self.facts.is_ordered(entity)) {
+            // Keys without an order cannot be paired with rows by it: one statement a row.
             for row in rows {
                 let (properties, returning) = (properties.clone(), returning.clone());
                 let rows = vec![row];

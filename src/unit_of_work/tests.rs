@@ -5,7 +5,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use super::plan::PlannedStatement;
-use super::{CommitOrder, Plan, UnitOfWork, collect, plan};
+use super::{CommitOrder, KeyFacts, Plan, UnitOfWork, collect, plan};
 use crate::entity::IntoEntity;
 use crate::error::Error;
 use crate::metadata::{Lifecycle, Metadata, UnderscoreNamingStrategy};
@@ -45,6 +45,21 @@ struct Book {
 struct Tag {
     #[primary_key]
     name: String,
+}
+
+/// What is known of the keys of all entities.
+struct Facts {
+    can_take: bool,
+}
+
+impl KeyFacts for Facts {
+    fn can_take(&self, _: usize) -> bool {
+        self.can_take
+    }
+
+    fn is_ordered(&self, _: usize) -> bool {
+        true
+    }
 }
 
 /// A unit of work that has never seen a connection.
@@ -97,7 +112,7 @@ impl Desk {
     /// The plan, where keys can be taken beforehand or not.
     fn plan_if(&self, can_take: bool) -> Result<String, Error> {
         let changes = collect(&self.graph, 1)?;
-        let plan = plan(&self.graph.metadata, &self.order, &changes, &|_| can_take)?;
+        let plan = plan(&self.graph.metadata, &self.order, &changes, &Facts { can_take })?;
         Ok(self.describe(&plan))
     }
 

@@ -12,7 +12,7 @@ use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
 use crate::error::Error;
 use crate::manager::Shared;
 use crate::metadata::Metadata;
-use crate::sql::{self, Param, Statement};
+use crate::sql::{self, GuardFailure, Intake, Param, Statement};
 use crate::types::{ConversionError, KeyPart, RawColumn, ScalarType, for_each_element};
 use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement, bind, guarded, plan};
 
@@ -36,6 +36,21 @@ pub(super) struct Flight {
     place: Place,
     summary: FlushSummary,
     is_committing: Arc<AtomicBool>,
+    /// Whether a failure undoes no more than the flush, so that it can be tried again.
+    is_repeatable: bool,
+}
+
+/// Why a flush did not arrive.
+enum Failure {
+    /// The keys of this entity have no order: nothing was written, and it is done in another way.
+    Unordered(usize),
+    Final(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
 }
 
 /// Statements that are sent together, each with what was planned and the rows that it writes.
@@ -77,7 +92,7 @@ impl Flight {
         summary: FlushSummary,
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
-        Self { orm, changes, plan, place, summary, is_committing: Arc::default() }
+        Self { orm, changes, plan, place, summary, is_committing: Arc::default(), is_repeatable: false }
     }
 
     /// Becomes true when COMMIT is sent.
@@ -87,6 +102,31 @@ impl Flight {
 
     /// Writes everything.
     pub(super) async fn fly(mut self) -> Result<Written, Error> {
+        loop {
+            match self.attempt().await {
+                Err(Failure::Unordered(entity)) => {
+                    // Nothing was written. With keys that are taken beforehand it does not matter in which order they come.
+                    self.orm.keys.set_intake(entity, Intake::Altering);
+                    self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
+                }
+                Err(Failure::Final(error)) => return Err(error),
+                Ok(outcome) => return Ok((outcome, self.summary)),
+            }
+        }
+    }
+
+    /// Whether it may turn out that keys which the database makes cannot be told apart.
+    fn may_be_unordered(&self) -> bool {
+        self.plan.statements.iter().any(|statement| match statement {
+            PlannedStatement::Insert { entity, rows, makes_keys, .. } => {
+                *makes_keys && rows.len() > 1 && self.orm.keys.intake(*entity) == Intake::Unknown
+            }
+            _ => false,
+        })
+    }
+
+    async fn attempt(&mut self) -> Result<Outcome, Failure> {
+        self.is_repeatable = matches!(self.place, Place::Own | Place::Savepoint(_)) || self.may_be_unordered();
         let mut line = self.open().await?;
         let mut outcome = self.take_keys(&line).await?;
         let plan = std::mem::take(&mut self.plan);
@@ -101,7 +141,7 @@ impl Flight {
             let answers = self.send(&mut line, &batch).await?;
             self.take_in(&mut outcome, &batch, &answers)?;
             if batch.is_last {
-                return Ok((outcome, self.summary));
+                return Ok(outcome);
             }
         }
     }
@@ -120,6 +160,9 @@ impl Flight {
         let (connection, extent) = match &self.place {
             Place::Own => return Ok(Line::Alone(self.orm.pool.acquire().await?)),
             Place::Savepoint(connection) => (connection, Extent::Savepoint(connection.savepoint()?)),
+            Place::Scope(connection) | Place::Ending(connection) if self.is_repeatable => {
+                (connection, Extent::Savepoint(connection.savepoint()?))
+            }
             Place::Scope(connection) | Place::Ending(connection) => (connection, Extent::Nothing),
         };
         let connection = Arc::clone(connection);
@@ -154,7 +197,7 @@ impl Flight {
                 }
             }
             if is_refused {
-                self.plan = plan(&orm.metadata, &orm.order, &changes, &|entity| orm.keys.can_take(entity))?;
+                self.plan = plan(&orm.metadata, &orm.order, &changes, &orm.keys)?;
                 continue;
             }
             let mut outcome = Outcome::before(&orm.metadata, &changes);
@@ -182,7 +225,7 @@ impl Flight {
             if !batch.statements.is_empty() && !statement.is_ready(&self.changes, &outcome.keys) {
                 break;
             }
-            let is_plain = |entity: usize| orm.keys.is_plain(entity);
+            let is_plain = |entity: usize| matches!(orm.keys.intake(entity), Intake::Unordered | Intake::Plain);
             let bound = bind(&orm.metadata, &orm.texts, &self.changes, &outcome.keys, &is_plain, statement)?;
             for (bound, rows) in bound {
                 batch.statements.push(bound);
@@ -195,8 +238,13 @@ impl Flight {
     }
 
     /// Sends statements and waits for the answers.
-    async fn send(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Vec<Answer>, Error> {
-        let commits = batch.is_last && matches!(self.place, Place::Own | Place::Ending(_));
+    async fn send(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Vec<Answer>, Failure> {
+        let commits = batch.is_last
+            && match self.place {
+                Place::Own => true,
+                Place::Ending(_) => !self.is_repeatable,
+                Place::Savepoint(_) | Place::Scope(_) => false,
+            };
         if commits {
             self.is_committing.store(true, Ordering::Release);
         }
@@ -227,14 +275,19 @@ impl Flight {
     }
 
     /// The error for what a statement has found wrong with itself.
-    fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Error {
+    fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Failure {
         if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
             && let Some(failure) = sql::guard_failure(message)
             && let Some((statement, rows)) = batch.written.get(index)
         {
-            return guarded(&self.orm.metadata, &self.changes, statement, rows, &failure);
+            if let (GuardFailure::Unordered, PlannedStatement::Insert { entity, .. }, true) =
+                (&failure, statement, self.is_repeatable)
+            {
+                return Failure::Unordered(*entity);
+            }
+            return guarded(&self.orm.metadata, &self.changes, statement, rows, &failure).into();
         }
-        error
+        error.into()
     }
 
     fn take_in(&self, outcome: &mut Outcome, batch: &Batch<'_>, answers: &[Answer]) -> Result<(), Error> {
@@ -242,9 +295,9 @@ impl Flight {
         for ((statement, rows), answer) in batch.written.iter().zip(answers) {
             outcome.take(metadata, changes, statement, rows, answer)?;
             if let PlannedStatement::Insert { entity, .. } = statement
-                && !self.orm.keys.is_plain(*entity)
+                && matches!(self.orm.keys.intake(*entity), Intake::Unknown | Intake::Altering)
             {
-                self.orm.keys.set_plain(*entity, tells_plain(answer));
+                self.orm.keys.set_intake(*entity, intake_of(answer));
             }
         }
         outcome.compose(metadata, changes)
@@ -349,7 +402,7 @@ fn keys_of(metadata: &Metadata, allocation: &Allocation, answer: &Answer) -> Res
 }
 
 /// What a guarded INSERT tells of its table, in its last column.
-fn tells_plain(answer: &Answer) -> bool {
-    let last = answer.rows.first().and_then(|row| row.try_get::<usize, RawColumn<'_>>(row.len().checked_sub(1)?).ok());
-    last.is_some_and(|column| column.0 == Some(&[1]))
+fn intake_of(answer: &Answer) -> Intake {
+    let last = answer.rows.first().and_then(|row| row.try_get::<usize, i32>(row.len().checked_sub(1)?).ok());
+    last.map_or(Intake::Unknown, |number| Intake::from_number(number.into()))
 }

@@ -7,6 +7,15 @@ use crate::metadata::{EntityDef, Metadata};
 use crate::sql;
 use crate::unit_of_work::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 
+/// What is known of the keys that the database makes.
+pub(crate) trait KeyFacts: Sync {
+    /// Whether they can be taken before rows are inserted.
+    fn can_take(&self, entity: usize) -> bool;
+
+    /// Whether those of one statement grow in the order of its rows, as far as is known.
+    fn is_ordered(&self, entity: usize) -> bool;
+}
+
 /// Keys that are needed before the rows are there.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Allocation {
@@ -35,14 +44,10 @@ fn is_beyond(entity: &EntityDef, row: &RowChange) -> bool {
 
 /// The keys to take: all that the database makes, if a row needs one of them that is not inserted yet, or if the rows of a
 /// statement could not be told apart by theirs.
-pub(super) fn allocations(
-    metadata: &Metadata,
-    changes: &ChangeSet,
-    can_take: &dyn Fn(usize) -> bool,
-) -> Vec<Allocation> {
+pub(super) fn allocations(metadata: &Metadata, changes: &ChangeSet, facts: &dyn KeyFacts) -> Vec<Allocation> {
     let has_references = changes.links.iter().any(|link| !link.linked.is_empty())
         || changes.rows.iter().any(|row| row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_))));
-    let unpaired = |entity: usize| metadata.entities[entity].identity.is_none();
+    let unpaired = |entity: usize| metadata.entities[entity].identity.is_none() || !facts.is_ordered(entity);
     if !has_references && !changes.rows.iter().any(|row| row.kind == ChangeKind::Insert && unpaired(row.entity)) {
         return Vec::new();
     }
@@ -51,7 +56,7 @@ pub(super) fn allocations(
         let entity = &metadata.entities[row.entity];
         if let Some(property) = generated(entity, row)
             && !is_beyond(entity, row)
-            && can_take(row.entity)
+            && facts.can_take(row.entity)
         {
             let property = usize::from(property);
             let allocation = by_entity.entry(row.entity);
