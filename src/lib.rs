@@ -113,7 +113,7 @@ pub use query::{Column, Condition, Criteria, IntoOrder, LoadPath, Order, Populat
 pub use schema::Schema;
 pub use types::{
     ArrayElement, ConversionError, EntityKey, Json, Key, KeyFrom, KeyPart, Operand, OrderedType, PgType, RowReader,
-    ScalarType, TextType,
+    ScalarType, TextType, Version, VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

@@ -143,6 +143,7 @@ pub struct ColumnMeta {
     pub identity: bool,
     /// A UUID key that is made (version 7) at `persist()`.
     pub uuid_v7: bool,
+    /// The database gives each UPDATE another version; that of a new row is made by [`on_create`](Self::on_create).
     pub version: bool,
     pub default: Option<PropertyValue>,
     pub default_sql: Option<&'static str>,
@@ -156,6 +157,11 @@ impl ColumnMeta {
     /// Whether `precision` makes the column `numeric`: `f32`, `f64` and `String` fields.
     pub(crate) const fn is_number_or_text(&self) -> bool {
         matches!(self.pg.oid, 700 | 701 | 25)
+    }
+
+    /// Whether the field is a point in time: of a version, that it is not counted up but set to the time.
+    pub(crate) const fn is_timestamp(&self) -> bool {
+        matches!(self.pg.oid, 1184 | 1114)
     }
 
     /// How many digits behind the point the column keeps, where that was declared (rule B2).
