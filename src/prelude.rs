@@ -1,7 +1,7 @@
 //! What a program that uses entities imports: `use howdah::prelude::*;`.
 
 pub use crate::{
-    Collection, Condition, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, Managed, Orm, Ref,
+    Collection, Condition, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, LockMode, Managed, Orm, Ref,
     entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};

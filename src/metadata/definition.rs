@@ -159,11 +159,6 @@ impl ColumnMeta {
         matches!(self.pg.oid, 700 | 701 | 25)
     }
 
-    /// Whether the field is a point in time: of a version, that it is not counted up but set to the time.
-    pub(crate) const fn is_timestamp(&self) -> bool {
-        matches!(self.pg.oid, 1184 | 1114)
-    }
-
     /// How many digits behind the point the column keeps, where that was declared (rule B2).
     pub(crate) const fn digits(&self) -> Option<u8> {
         match (self.precision, self.scale) {

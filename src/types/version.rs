@@ -6,7 +6,7 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 
-use super::ScalarType;
+use super::{PgType, ScalarType};
 
 /// What a `#[version]` field can be: `i16`, `i32`, `i64`, `DateTime<Utc>` or `NaiveDateTime`.
 #[diagnostic::on_unimplemented(
@@ -78,14 +78,14 @@ impl Version {
             .or_else(|| read::<NaiveDateTime>(field))
     }
 
-    /// Whether the other one is of the same kind: only then a comparison says anything.
-    pub(crate) const fn is_comparable_with(&self, other: &Self) -> bool {
-        matches!(
-            (self, other),
-            (Self::Integer(_), Self::Integer(_))
-                | (Self::Timestamp(_), Self::Timestamp(_))
-                | (Self::NaiveTimestamp(_), Self::NaiveTimestamp(_))
-        )
+    /// Whether a version field whose values are sent as this type is of the same kind: only then a comparison says
+    /// anything.
+    pub(crate) fn fits(&self, field: PgType) -> bool {
+        match self {
+            Self::Integer(_) => !field.is_timestamp(),
+            Self::Timestamp(_) => field == DateTime::<Utc>::TYPE,
+            Self::NaiveTimestamp(_) => field == NaiveDateTime::TYPE,
+        }
     }
 
     /// What it is, for a message.
@@ -167,8 +167,8 @@ mod tests {
         assert_ne!(Version::of(&time), Some(time.trunc_subsecs(3).into()));
         let naive = Version::of(&time.naive_utc()).unwrap();
         assert_ne!(naive, time.into());
-        assert!(!naive.is_comparable_with(&time.into()));
-        assert!(naive.is_comparable_with(&time.trunc_subsecs(0).naive_utc().into()));
+        assert!(naive.fits(NaiveDateTime::TYPE) && !naive.fits(DateTime::<Utc>::TYPE) && !naive.fits(i32::TYPE));
+        assert!(Version::from(time).fits(DateTime::<Utc>::TYPE) && Version::from(7).fits(i16::TYPE));
     }
 
     #[test]
