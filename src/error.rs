@@ -136,7 +136,8 @@ pub enum Error {
     },
 
     /// Rows were changed or deleted by others since they were read: an UPDATE or DELETE found another `#[version]`, or no
-    /// row. Nothing was written. `refresh` the entities and try again.
+    /// row; or `lock` was asked for another version than the one that was loaded. Nothing was written. `refresh` the
+    /// entities and try again.
     #[error("changed or deleted by somebody else since it was read: {}; refresh and try again", entities.join(", "))]
     OptimisticLock {
         /// The stale entities, as `Name#key`.

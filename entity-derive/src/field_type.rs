@@ -60,8 +60,7 @@ pub fn is_timestamp(ty: &Type) -> bool {
 }
 
 fn is_well_known_scalar(ty: &Type) -> bool {
-    const NAMES: [&str; 10] =
-        ["bool", "i16", "i32", "i64", "f32", "f64", "String", "Uuid", "NaiveDate", "NaiveTime"];
+    const NAMES: [&str; 10] = ["bool", "i16", "i32", "i64", "f32", "f64", "String", "Uuid", "NaiveDate", "NaiveTime"];
     is_timestamp(ty) || plain_name(ty).is_some_and(|name| NAMES.contains(&name.as_str()))
 }
 

@@ -244,7 +244,8 @@ fn row_of(graph: &Arc<UnitOfWork>, cell: &Arc<dyn AnyCell>) -> Result<Key, Error
 /// [`Error::Validation`] if not.
 pub(super) fn check_comparable(entity: &EntityDef, version: Version) -> Result<(), Error> {
     let name = entity.meta.name;
-    let Some((property, column)) = entity.version.and_then(|property| Some((property, entity.column(property)?))) else {
+    let Some((property, column)) = entity.version.and_then(|property| Some((property, entity.column(property)?)))
+    else {
         let message = format!("{name} has no #[version] that an optimistic lock could compare");
         return Err(Error::validation(name, message));
     };
