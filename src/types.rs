@@ -55,11 +55,6 @@ impl PgType {
     pub const fn is_array(&self) -> bool {
         self.array_oid == 0
     }
-
-    /// Whether this is a point in time. A version of such a type is not counted up, but set to the time.
-    pub(crate) const fn is_timestamp(&self) -> bool {
-        matches!(self.oid, 1184 | 1114)
-    }
 }
 
 /// A value could not be turned into, or read from, its PostgreSQL form.

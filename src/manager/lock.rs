@@ -121,6 +121,7 @@ impl EntityManager {
     }
 
     async fn lock_cell(&self, cell: &Arc<dyn AnyCell>, mode: LockMode) -> Result<(), Error> {
+        self.session.settled().await?;
         let graph = self.graph();
         let entity = graph.metadata.of(cell.meta())?;
         let key = row_of(&graph, cell)?;
@@ -182,10 +183,12 @@ pub(super) struct LockScope<'a> {
 
 impl<'a> LockScope<'a> {
     /// # Errors
-    /// [`Error::TransactionRequired`] without a transaction, [`Error::TransactionAborted`] if it has failed.
+    /// [`Error::TransactionRequired`] without a transaction, [`Error::TransactionAborted`] if it has failed;
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that a flush has written which was given up.
     pub(super) async fn begin(session: &'a Session, lock: RowLock) -> Result<Self, Error> {
         let may_fail = lock.wait == LockWait::NoWait;
-        let serial = if may_fail { Some(session.serial.lock().await) } else { None };
+        session.settled().await?;
+        let serial = if may_fail { Some(session.serialised().await?) } else { None };
         let required = Error::TransactionRequired { operation: "a pessimistic lock" };
         let connection = session.transaction().ok_or(required)?;
         let savepoint = if may_fail { Some(connection.savepoint()?) } else { None };

@@ -82,7 +82,7 @@ impl Version {
     /// anything.
     pub(crate) fn fits(&self, field: PgType) -> bool {
         match self {
-            Self::Integer(_) => !field.is_timestamp(),
+            Self::Integer(_) => [i16::TYPE, i32::TYPE, i64::TYPE].contains(&field),
             Self::Timestamp(_) => field == DateTime::<Utc>::TYPE,
             Self::NaiveTimestamp(_) => field == NaiveDateTime::TYPE,
         }

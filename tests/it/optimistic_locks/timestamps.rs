@@ -80,3 +80,60 @@ async fn times_are_compared_to_the_microsecond() {
         "Draft.changed_at is a version of type timestamp, and cannot be compared with a DateTime<Utc>"
     );
 }
+
+#[tokio::test]
+async fn c9_a_stale_time_is_an_error_of_an_update_and_of_a_delete() {
+    let fixture = fixture().await;
+    let em = fixture.em();
+    let pages = em.persist(["one", "two", "three"].map(|text| NewPage { text: text.into() }));
+    em.flush().await.unwrap();
+    fixture
+        .database
+        .execute("UPDATE page SET changed_at = changed_at + interval '1 microsecond' WHERE id < 3")
+        .await
+        .unwrap();
+    em.remove(&pages[0]);
+    assert_stale(em.flush().await, &["Page#1"]);
+    em.persist(&pages[0]);
+    for page in &pages {
+        page.write().text += "!";
+    }
+    assert_stale(em.flush().await, &["Page#1", "Page#2"]);
+    assert_eq!(fixture.rows("SELECT text FROM page ORDER BY id").await, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn b4_every_update_sets_another_time() {
+    let fixture = fixture().await;
+    let em = fixture.em();
+    let page = em.persist(NewPage { text: "0".into() });
+    let draft = em.persist(NewDraft { text: "0".into() });
+    em.flush().await.unwrap();
+    let mut versions = vec![(page.read().changed_at, draft.read().changed_at)];
+    for round in 1..=5 {
+        page.write().text = round.to_string();
+        draft.write().text = round.to_string();
+        em.flush().await.unwrap();
+        versions.push((page.read().changed_at, draft.read().changed_at));
+        let read = fixture.em().find_one_or_fail::<Draft>(1, ()).await.unwrap();
+        assert_eq!(read.read().changed_at, draft.read().changed_at);
+    }
+    assert!(versions.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1), "{versions:?}");
+    em.lock(&page, LockMode::Optimistic(page.read().changed_at)).await.unwrap();
+    assert_stale(em.lock(&page, LockMode::Optimistic(versions[4].0)).await, &["Page#1"]);
+
+    // Also in one transaction, whose time stands still, and behind a clock that was ahead.
+    fixture.database.execute("UPDATE page SET changed_at = '2999-01-01'").await.unwrap();
+    em.refresh(&page).await.unwrap();
+    em.transactional(async |em| {
+        for round in 6..=8 {
+            let before = page.read().changed_at;
+            page.write().text = round.to_string();
+            em.flush().await?;
+            assert!(page.read().changed_at > before);
+        }
+        Ok::<_, Error>(())
+    })
+    .await
+    .unwrap();
+}
