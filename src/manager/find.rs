@@ -325,7 +325,7 @@ impl EntityManager {
         let (true, Some(key)) = (graph.contains(&cell), cell.key()) else { return Err(detached) };
         let entity = graph.metadata.of(meta)?;
         // A flush of the same entity that runs now would send what is overwritten here.
-        let _serial = self.session.serial.lock().await;
+        let _serial = self.session.serialised().await?;
         let statement = self.select_by_key(&key, meta)?;
         let answer = self.executor().await?.run(&statement).await?;
         if answer.rows.is_empty() {
