@@ -48,6 +48,7 @@ mod pages {
         writing = "docs/src/writing.md";
         finding = "docs/src/finding.md";
         transactions = "docs/src/transactions.md";
+        locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";
         testing = "docs/src/testing.md";
         performance = "docs/src/performance.md";

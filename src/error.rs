@@ -136,7 +136,8 @@ pub enum Error {
     },
 
     /// Rows were changed or deleted by others since they were read: an UPDATE or DELETE found another `#[version]`, or no
-    /// row. Nothing was written. `refresh` the entities and try again.
+    /// row; or `lock` was asked for another version than the one that was loaded. Nothing was written. `refresh` the
+    /// entities and try again.
     #[error("changed or deleted by somebody else since it was read: {}; refresh and try again", entities.join(", "))]
     OptimisticLock {
         /// The stale entities, as `Name#key`.
@@ -157,11 +158,13 @@ pub enum Error {
         source: Box<tokio_postgres::Error>,
     },
 
-    /// A lock was not available (SQLSTATE 55P03).
-    #[error("a row or table is locked by another transaction")]
+    /// A lock was not available (SQLSTATE 55P03): somebody else holds one that conflicts. Try again later.
+    #[error("{} is locked by another transaction; try again later", entity.unwrap_or("a row or table"))]
     LockNotAvailable {
-        /// The server's answer.
-        source: Box<tokio_postgres::Error>,
+        /// The entity that was to be locked, if it is known.
+        entity: Option<&'static str>,
+        /// The server's answer; `None` where a row that was to be locked was skipped.
+        source: Option<Box<tokio_postgres::Error>>,
     },
 
     /// The statement was cancelled (SQLSTATE 57014): by a timeout of the server, or by request.
@@ -285,6 +288,7 @@ impl Error {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Connection { sqlstate, .. } => sqlstate.as_deref(),
+            Self::LockNotAvailable { .. } => Some("55P03"),
             Self::UniqueViolation { source, .. }
             | Self::ForeignKeyViolation { source, .. }
             | Self::NotNullViolation { source, .. }
@@ -292,7 +296,6 @@ impl Error {
             | Self::ExclusionViolation { source, .. }
             | Self::SerializationFailure { source }
             | Self::Deadlock { source }
-            | Self::LockNotAvailable { source }
             | Self::QueryCanceled { source }
             | Self::CommitOutcomeUnknown { source }
             | Self::Database { source, .. } => source.code().map(tokio_postgres::error::SqlState::code),

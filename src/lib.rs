@@ -109,11 +109,13 @@ pub use metadata::{
     PropertyKind, PropertyMeta, RelationKind, RelationMeta, UnderscoreNamingStrategy,
 };
 pub use orm::Orm;
-pub use query::{Column, Condition, Criteria, IntoOrder, LoadPath, Order, Populate, PopulatePath, ToMany, ToOne};
+pub use query::{
+    Column, Condition, Criteria, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany, ToOne,
+};
 pub use schema::Schema;
 pub use types::{
     ArrayElement, ConversionError, EntityKey, Json, Key, KeyFrom, KeyPart, Operand, OrderedType, PgType, RowReader,
-    ScalarType, TextType,
+    ScalarType, TextType, Version, VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

@@ -11,6 +11,7 @@ use crate::unit_of_work::UnitOfWork;
 mod find;
 mod keys;
 mod load;
+mod lock;
 mod persist;
 mod session;
 mod shared;

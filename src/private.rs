@@ -33,6 +33,7 @@ pub use crate::types::RowReader;
 use crate::entity::IntoEntity;
 use crate::metadata::ColumnType;
 use crate::query::{Collects, RefersTo};
+use crate::types::VersionType;
 
 /// What a struct of typed paths holds: a path that starts at `R`.
 pub struct RootedPath<R> {
@@ -83,6 +84,11 @@ pub fn value(value: impl Property) -> Box<dyn Property> {
 /// What a field holds until the database has made its value (`default_sql`).
 pub fn unset<C: ColumnType + Default>() -> C {
     C::unset().unwrap_or_default()
+}
+
+/// The version of a new entity.
+pub fn initial_version<V: VersionType>() -> V {
+    V::initial()
 }
 
 /// `Debug` of a `New…` struct.

@@ -11,6 +11,7 @@ mod guard;
 mod identifier;
 mod insert;
 mod keys;
+mod lock;
 mod parameter;
 mod pivot;
 mod placed;
@@ -25,6 +26,7 @@ pub(crate) use expression::{Bound, Expression, Operator, OrderTerm, Quantifier, 
 pub(crate) use guard::{GuardFailure, Intake, guard_failure};
 pub(crate) use insert::insert;
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
+pub(crate) use lock::{LockStrength, LockWait, RowLock, row};
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
 pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, select_through_pivot};
 pub(crate) use select::{count, exists, select, select_by_columns};

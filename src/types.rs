@@ -18,12 +18,14 @@ mod number;
 mod row;
 mod text;
 mod uuid;
+mod version;
 
 pub(crate) use array::for_each_element;
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
 pub(crate) use row::RawColumn;
 pub use row::RowReader;
+pub use version::{Version, VersionType};
 
 /// A PostgreSQL type, with the OIDs that the server gives its values and its arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

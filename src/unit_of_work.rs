@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use crate::entity::{Cell, Entity};
-use crate::metadata::{AnyCell, EntityMeta, Graph, GraphLink, Lifecycle, Metadata, Snapshot};
+use crate::metadata::{AnyCell, EntityMeta, Graph, GraphLink, Lifecycle, Metadata, PropertyKind, Snapshot};
 use crate::types::Key;
 
 mod bind;
@@ -87,7 +87,13 @@ impl UnitOfWork {
     pub(crate) fn create<T: Entity>(&self, mut value: T) -> Arc<Cell<T>> {
         // A reference to another manager's entity refers to the row: here it is looked for in this graph.
         for (index, property) in T::meta().properties.iter().enumerate() {
-            if property.as_relation().is_none() {
+            if let PropertyKind::Column(column) = &property.kind {
+                // A version that was left out is made like that of a `New…` struct: the row gets what the entity shows.
+                if let (true, Some(make)) = (column.version, column.on_create)
+                    && value.property_at(index).is_unset()
+                {
+                    value.property_at_mut(index).assign(&*make());
+                }
                 continue;
             }
             if let Some(reference) = value.property_at_mut(index).as_reference_mut()

@@ -3,10 +3,11 @@
 //! What only the whole model can tell (a missing inverse side, two entities of one table) is checked when an `Orm` is
 //! made; what only types can tell, by the compiler through the generated code.
 
+use syn::LitStr;
 use syn::ext::IdentExt;
 
 use crate::errors::Errors;
-use crate::field_type::{is_named, plain_name};
+use crate::field_type::{is_named, is_timestamp, plain_name};
 use crate::model::{Column, Entity, Field, FieldKind, Index, Relation, RelationKind};
 
 /// Reports every rule that the entity breaks.
@@ -76,14 +77,22 @@ fn check_key_column(field: &Field, column: &Column, errors: &Errors) {
     }
 }
 
-/// The database counts versions up: `version + 1`.
+/// The database makes versions: it counts them up, or sets them to the time.
 fn check_version_column(field: &Field, column: &Column, errors: &Errors) {
     let Some(version) = column.version else { return };
-    if !plain_name(&field.ty).is_some_and(|name| ["i16", "i32", "i64"].contains(&name.as_str())) {
-        errors.push_on(&field.ty, "a #[version] is an i16, i32 or i64");
+    let is_number = plain_name(&field.ty).is_some_and(|name| ["i16", "i32", "i64"].contains(&name.as_str()));
+    if !is_number && !is_timestamp(&field.ty) {
+        errors.push_on(&field.ty, "a #[version] is an i16, i32, i64, DateTime<Utc> or NaiveDateTime");
     }
     if column.default.is_some() || column.default_sql.is_some() || has_hook(column) {
-        errors.push(version, "a #[version] is counted by the database: it has no default, on_create or on_update");
+        errors.push(version, "a #[version] is made by the database: it has no default, on_create or on_update");
+    }
+    // Two versions of one second would be the same in a `timestamptz(0)`, and an update be lost.
+    let is_coarse = |sql_type: &LitStr| sql_type.value().contains('(') && !sql_type.value().contains("(6)");
+    if is_timestamp(&field.ty)
+        && (column.precision.is_some_and(|digits| digits < 6) || column.sql_type.as_ref().is_some_and(is_coarse))
+    {
+        errors.push(version, "a #[version] tells microseconds apart: its column has 6 digits behind the second");
     }
 }
 

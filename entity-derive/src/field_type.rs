@@ -54,13 +54,14 @@ pub fn is_well_known_key(ty: &Type) -> bool {
     plain_name(ty).is_some_and(|name| ["i16", "i32", "i64", "String", "Uuid"].contains(&name.as_str()))
 }
 
+/// Whether the type is a point in time: `DateTime<Utc>` or `NaiveDateTime`.
+pub fn is_timestamp(ty: &Type) -> bool {
+    argument_of(ty, "DateTime").is_some_and(|zone| is_named(zone, "Utc")) || is_named(ty, "NaiveDateTime")
+}
+
 fn is_well_known_scalar(ty: &Type) -> bool {
-    const NAMES: [&str; 11] =
-        ["bool", "i16", "i32", "i64", "f32", "f64", "String", "Uuid", "NaiveDateTime", "NaiveDate", "NaiveTime"];
-    match argument_of(ty, "DateTime") {
-        Some(zone) => is_named(zone, "Utc"),
-        None => plain_name(ty).is_some_and(|name| NAMES.contains(&name.as_str())),
-    }
+    const NAMES: [&str; 10] = ["bool", "i16", "i32", "i64", "f32", "f64", "String", "Uuid", "NaiveDate", "NaiveTime"];
+    is_timestamp(ty) || plain_name(ty).is_some_and(|name| NAMES.contains(&name.as_str()))
 }
 
 /// The argument of `name<…>`.

@@ -119,7 +119,7 @@ fn contradict(attributes: &[FieldArguments<'_>], errors: &Errors) -> bool {
             (Relation(_), Property) | (Property, Relation(_)) => {
                 "the options of a relation's columns are options of the relation"
             }
-            (Relation(_), Version) | (Version, Relation(_)) => "a version is a number",
+            (Relation(_), Version) | (Version, Relation(_)) => "a version is a number or a time",
             (PrimaryKey, Version) | (Version, PrimaryKey) => "a key never changes, a version does",
             _ => continue,
         };

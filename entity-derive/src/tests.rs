@@ -76,6 +76,11 @@ fn one_mistake_is_one_error() {
         parse_quote! { struct User { #[primary_key] id: Option<i64> } },
         parse_quote! { struct User { #[primary_key(identity)] id: i64 } },
         parse_quote! { struct User { #[primary_key] #[version] id: i64 } },
+        parse_quote! { struct User { #[primary_key] id: i64, #[version] changed: NaiveDate } },
+        parse_quote! { struct User { #[primary_key] id: i64, #[version] changed: Option<DateTime<Utc>> } },
+        parse_quote! { struct User { #[primary_key] id: i64, #[version(sql_type = "timestamp(3)")] changed: NaiveDateTime } },
+        parse_quote! { struct User { #[primary_key] id: i64, #[version] #[property(precision = 0)] changed: DateTime<Utc> } },
+        parse_quote! { struct User { #[primary_key] id: i64, #[version] #[property(on_update = Utc::now())] changed: DateTime<Utc> } },
         parse_quote! { struct User { #[primary_key] id: i64, #[transient(x)] cache: i32 } },
         parse_quote! { struct User { #[primary_key] id: i64, #[one_to_many(mapped_by = "user")] posts: Collection<Post> } },
         parse_quote! { struct User { #[primary_key] id: i64, #[one_to_many = user] posts: Collection<Post> } },
@@ -130,6 +135,18 @@ fn required_fields_are_those_without_another_source() {
     let required = ["name:String", "updated:DateTime<Utc>", "team:Ref<Team>"];
     assert!(required.iter().all(|field| definition.contains(field)), "{definition}");
     assert_eq!(definition.matches("#[doc").count(), required.len(), "{definition}");
+}
+
+#[test]
+fn versions_are_numbers_or_points_in_time() {
+    for ty in ["i16", "i32", "i64", "DateTime<Utc>", "chrono::DateTime<chrono::Utc>", "NaiveDateTime"] {
+        let field: syn::Type = syn::parse_str(ty).unwrap();
+        let code = code(parse_quote! {
+            struct User { #[primary_key] id: i64, #[version] #[property(precision = 6)] changed: #field }
+        });
+        assert!(code.contains(&format!(".version::<{ty}>()")), "{code}");
+        assert!(code.contains("changed:__h::initial_version()"), "{code}");
+    }
 }
 
 #[test]

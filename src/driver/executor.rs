@@ -30,6 +30,11 @@ impl<'a> LazyExecutor<'a> {
         Self { source, executor: OnceCell::new() }
     }
 
+    /// This executor.
+    pub(crate) fn ready(source: &'a dyn Connect, executor: Executor) -> Self {
+        Self { source, executor: OnceCell::from(executor) }
+    }
+
     /// The executor, always the same.
     ///
     /// # Errors

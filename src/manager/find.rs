@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use tokio_postgres::Row;
+
 use super::EntityManager;
+use super::lock::{LockScope, check_comparable, check_versions};
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
@@ -24,7 +27,7 @@ type Cells = Vec<Arc<dyn AnyCell>>;
 #[must_use = "a find does nothing until it is awaited"]
 pub struct Find<T: Entity> {
     em: EntityManager,
-    plan: FindPlan,
+    pub(super) plan: FindPlan,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -74,16 +77,18 @@ impl<T: Entity> Find<T> {
     /// How many rows fulfil the filters, without limit and offset. One statement: `SELECT count(*)`.
     ///
     /// # Errors
-    /// What the server answered.
+    /// [`Error::Validation`] with a [`lock`](Self::lock); what the server answered.
     pub async fn count(self) -> Result<u64, Error> {
+        self.plan.check_unlocked("count()")?;
         self.em.count_plan(&self.plan.selection).await
     }
 
     /// Whether some row fulfils the filters. One statement: `SELECT EXISTS (…)`.
     ///
     /// # Errors
-    /// What the server answered.
+    /// [`Error::Validation`] with a [`lock`](Self::lock); what the server answered.
     pub async fn exists(self) -> Result<bool, Error> {
+        self.plan.check_unlocked("exists()")?;
         self.em.exists_plan(&self.plan.selection).await
     }
 
@@ -230,11 +235,27 @@ impl EntityManager {
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
         let statement = sql::select(&graph.metadata, &plan.selection)?;
-        let executor = LazyExecutor::new(&*self.session);
         let entity = graph.metadata.of(plan.selection.meta)?;
+        if let Some(version) = plan.version {
+            check_comparable(entity, version)?;
+        }
         let mut hydrator = Hydrator::new(graph, entity, false);
-        executor.get().await?.stream(&statement, &mut |rows| hydrator.take(rows)).await?;
+        let mut take = |rows: &[Row]| hydrator.take(rows);
+        let executor = if let Some(lock) = plan.selection.lock {
+            let scope = LockScope::begin(&self.session, lock).await?;
+            let executor = scope.executor();
+            let outcome = executor.stream(&statement, &mut take).await;
+            scope.end(outcome, entity)?;
+            LazyExecutor::ready(&*self.session, executor)
+        } else {
+            let executor = LazyExecutor::new(&*self.session);
+            executor.get().await?.stream(&statement, &mut take).await?;
+            executor
+        };
         let cells = hydrator.into_cells();
+        if let Some(version) = plan.version {
+            check_versions(entity, &cells, version)?;
+        }
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
             loader::populate(graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
@@ -255,7 +276,7 @@ impl EntityManager {
             CriteriaKind::Condition(expression) => {
                 let populate = requests.to_vec();
                 let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
-                let plan = FindPlan { selection, populate };
+                let plan = FindPlan { selection, populate, version: None };
                 return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
             }
         };
@@ -304,7 +325,7 @@ impl EntityManager {
         let (true, Some(key)) = (graph.contains(&cell), cell.key()) else { return Err(detached) };
         let entity = graph.metadata.of(meta)?;
         // A flush of the same entity that runs now would send what is overwritten here.
-        let _serial = self.session.serial.lock().await;
+        let _serial = self.session.serialised().await?;
         let statement = self.select_by_key(&key, meta)?;
         let answer = self.executor().await?.run(&statement).await?;
         if answer.rows.is_empty() {

@@ -143,6 +143,7 @@ pub struct ColumnMeta {
     pub identity: bool,
     /// A UUID key that is made (version 7) at `persist()`.
     pub uuid_v7: bool,
+    /// The database gives each UPDATE another version; that of a new row is made by [`on_create`](Self::on_create).
     pub version: bool,
     pub default: Option<PropertyValue>,
     pub default_sql: Option<&'static str>,

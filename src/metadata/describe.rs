@@ -4,7 +4,7 @@ use super::definition::{
     ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, PropertyValue, RelationKind, RelationMeta,
 };
 use super::property::ColumnType;
-use crate::types::ScalarType;
+use crate::types::{ScalarType, VersionType};
 
 impl PropertyMeta {
     /// A column of the Rust type `C`.
@@ -138,8 +138,6 @@ column_flags! {
     identity;
     /// A UUID that is made at `persist()`.
     uuid_v7;
-    /// `#[version]`
-    version;
 }
 
 /// Setters for options that a relation has.
@@ -188,6 +186,16 @@ relation_options! {
 }
 
 impl PropertyMeta {
+    /// `#[version]`
+    #[must_use]
+    pub const fn version<C: VersionType>(mut self) -> Self {
+        if let PropertyKind::Column(column) = &mut self.kind {
+            column.version = true;
+            column.on_create = Some(|| Box::new(C::initial()));
+        }
+        self
+    }
+
     /// The type that `precision` and `scale` make of a number or text column: `numeric(10, 2)`.
     #[must_use]
     pub const fn numeric(mut self, sql_type: &'static str) -> Self {

@@ -3,17 +3,20 @@
 use super::populate::PopulateRequest;
 use crate::entity::Entity;
 use crate::sql::Selection;
+use crate::types::Version;
 
 /// Which rows of an entity to load, and what along with them.
 #[derive(Clone, Debug)]
 pub(crate) struct FindPlan {
     pub(crate) selection: Selection,
     pub(crate) populate: Vec<PopulateRequest>,
+    /// What the version of every entity that is found must be.
+    pub(crate) version: Option<Version>,
 }
 
 impl FindPlan {
     /// All rows of `T`.
     pub(crate) fn all<T: Entity>() -> Self {
-        Self { selection: Selection::all(T::meta()), populate: Vec::new() }
+        Self { selection: Selection::all(T::meta()), populate: Vec::new(), version: None }
     }
 }

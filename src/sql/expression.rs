@@ -6,6 +6,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use super::lock::RowLock;
 use crate::entity::FieldPath;
 use crate::metadata::EntityMeta;
 use crate::types::{ConversionError, Key, PgType, ScalarType};
@@ -186,11 +187,12 @@ pub(crate) struct Selection {
     pub(crate) order: Vec<OrderTerm>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: Option<u64>,
+    pub(crate) lock: Option<RowLock>,
 }
 
 impl Selection {
     /// All rows.
     pub(crate) const fn all(meta: &'static EntityMeta) -> Self {
-        Self { meta, filter: Vec::new(), order: Vec::new(), limit: None, offset: None }
+        Self { meta, filter: Vec::new(), order: Vec::new(), limit: None, offset: None, lock: None }
     }
 }

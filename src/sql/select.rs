@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::condition::Writer;
 use super::expression::Selection;
 use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
+use super::lock::push_lock;
 use super::parameter::{Param, Statement};
 use super::placed::{Scope, placed, push_any_of};
 use crate::error::Error;
@@ -100,6 +101,9 @@ pub(crate) fn select(metadata: &Metadata, plan: &Selection) -> Result<Statement,
     if let Some(offset) = plan.offset {
         let _ = write!(text, " OFFSET {}", writer.bind_count(offset));
     }
+    if let Some(lock) = plan.lock {
+        push_lock(&mut text, lock);
+    }
     Ok(Statement { text: text.into(), params: writer.into_params() })
 }
 
@@ -150,15 +154,20 @@ pub(crate) fn select_by_columns(
     push_table(&mut text, entity.schema.as_deref(), &entity.table);
     let _ = write!(text, " AS {ROOT}{joins} WHERE ");
     if one {
-        push_joined(&mut text, " AND ", columns.iter().enumerate(), |text, (index, column)| {
-            push_column(text, ROOT, &column.name);
-            let _ = write!(text, " = ${}::{}", index + 1, column.pg.name);
-            push_cast(text, column.sql_type);
-        });
+        push_key_match(&mut text, columns);
         return text;
     }
     push_any_of(&mut text, &placed(ROOT, columns), 1);
     text.push_str(" ORDER BY ");
     push_key_order(&mut text, entity);
     text
+}
+
+/// Appends the condition that columns of the selected entity are those of the key in the parameters.
+pub(super) fn push_key_match(out: &mut String, columns: &[KeyColumnDef]) {
+    push_joined(out, " AND ", columns.iter().enumerate(), |out, (index, column)| {
+        push_column(out, ROOT, &column.name);
+        let _ = write!(out, " = ${}::{}", index + 1, column.pg.name);
+        push_cast(out, column.sql_type);
+    });
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
+use super::lock::RowLock;
+
 /// What identifies a text: an entity, a kind, and the columns it names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatementKind {
@@ -20,6 +22,7 @@ pub(crate) enum Verb {
     SelectByKeys,
     SelectByForeignKey,
     SelectThroughPivot,
+    Row(Option<RowLock>),
     Insert,
     GuardedInsert,
     Park,

@@ -15,7 +15,7 @@ use howdah::prelude::*;
 mod lost_connection;
 
 /// Polls a future at most so many times; `None` if it was not done by then. The future is dropped either way.
-async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut polls_left = polls;
     poll_fn(|context| {

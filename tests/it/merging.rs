@@ -1,5 +1,8 @@
 //! Rule A3: what is read again replaces what is clean and leaves what is dirty. Rule A4: entities of other managers.
 
+use std::time::Duration;
+
+use crate::cancellation::cancelled_after;
 use crate::library::*;
 use crate::support::Fixture;
 use howdah::prelude::*;
@@ -183,4 +186,31 @@ async fn a4_a_removal_of_another_managers_entity_is_refused() {
     assert_eq!(ursula.state(), EntityState::Managed);
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
     assert_eq!(fixture.rows("SELECT count(*) FROM author").await, ["1"]);
+}
+
+#[tokio::test]
+async fn c12_a_refresh_behind_a_flush_that_was_given_up_finds_out_what_became_of_it() {
+    let fixture = Fixture::new(library()).await;
+    let em = fixture.em();
+    let author = em.persist(NewAuthor { name: "Ada".into() });
+    em.flush().await.unwrap();
+    for polls in 1..60 {
+        author.write().born = Some(1800);
+        let done = cancelled_after(polls, em.flush()).await.is_some();
+        author.write().name = "overwritten".into();
+        let refreshed = tokio::time::timeout(Duration::from_secs(20), em.refresh(&author)).await;
+        refreshed.expect("the refresh does not wait for itself").unwrap();
+        assert_eq!(author.read().name, "Ada");
+        assert_eq!(
+            fixture.rows("SELECT coalesce(born, 0) FROM author").await,
+            [author.read().born.unwrap_or(0).to_string()]
+        );
+        if done {
+            assert!(polls > 1);
+            return;
+        }
+        author.write().born = None;
+        em.flush().await.unwrap();
+    }
+    panic!("the flush was never done");
 }

@@ -54,6 +54,8 @@ async fn f2_every_future_is_send() {
     assert_send(em.transactional(async |em| em.flush().await)).await.unwrap();
     assert_send(em.transactional(|em| async move { em.flush().await })).await.unwrap();
     assert_send(em.begin()).await.unwrap();
+    assert_send(em.lock(&ada, LockMode::PessimisticWriteOrFail)).await.unwrap();
+    assert_send(em.find::<Author>().lock(LockMode::PessimisticPartialRead).into_future()).await.unwrap();
     assert_send(em.commit()).await.unwrap();
     assert_send(em.begin()).await.unwrap();
     assert_send(em.rollback()).await.unwrap();

@@ -1,4 +1,4 @@
-// The database counts versions up, so they are integers.
+// The database counts versions up, or sets them to the time.
 // Expected: one error at the type.
 use howdah::prelude::*;
 

@@ -1,7 +1,7 @@
 //! `NewUser`: a plain struct of the fields that a new entity cannot do without, so that a forgotten one is the
 //! compiler's own "missing field".
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::entity_impl::default_value;
@@ -148,8 +148,7 @@ fn made_column(entity: &Entity, field: &Field, column: &Column, index: usize) ->
         return quote!(#function());
     }
     if column.version.is_some() {
-        let one = Literal::u8_unsuffixed(1);
-        return quote!(#one);
+        return quote!(__h::initial_version());
     }
     if column.nullable {
         return quote!(__h::None);

@@ -15,7 +15,7 @@ pub fn property(entity: &Entity, entity_name: &str, index: usize, field: &Field)
     let mut tokens = match &field.kind {
         FieldKind::Column(column) => {
             let mut tokens = FieldAccess::new(field).column_meta(entity_name);
-            tokens.extend(column_options(column, index));
+            tokens.extend(column_options(field, column, index));
             tokens.extend(match generation(entity, field, column) {
                 Generation::Identity => quote!(.identity()),
                 Generation::UuidV7 => quote!(.uuid_v7()),
@@ -45,7 +45,7 @@ fn numeric(column: &Column) -> Option<String> {
     })
 }
 
-fn column_options(column: &Column, index: usize) -> TokenStream {
+fn column_options(field: &Field, column: &Column, index: usize) -> TokenStream {
     let mut tokens = text_option("named", column.name.as_ref());
     tokens.extend(text_option("sql_type", column.sql_type.as_ref()));
     tokens.extend(text_option("default_sql", column.default_sql.as_ref()));
@@ -57,7 +57,10 @@ fn column_options(column: &Column, index: usize) -> TokenStream {
     tokens.extend(numeric(column).map(|sql_type| quote!(.numeric(#sql_type))));
     tokens.extend(flag("unique", column.unique));
     tokens.extend(flag("index", column.index));
-    tokens.extend(flag("version", column.version.is_some()));
+    if column.version.is_some() {
+        let ty = &field.ty;
+        tokens.extend(quote!(.version::<#ty>()));
+    }
     for value in [Value::Default, Value::OnCreate, Value::OnUpdate] {
         if value.of(column).is_some() {
             let method = format_ident!("{}", value.option());
