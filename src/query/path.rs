@@ -8,7 +8,7 @@ use super::condition::Condition;
 use super::order::Order;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::sql::{Bound, Expression, Operator, Quantifier};
-use crate::types::{ArrayElement, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
+use crate::types::{ArrayElement, DbEnum, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
 
 /// A column: of the entity itself, or of one that relations lead to.
 pub struct Column<R: Entity, V> {
@@ -167,6 +167,16 @@ macro_rules! key_operand {
 }
 
 for_every_key_form!(key_operand);
+
+#[diagnostic::do_not_recommend]
+impl<T: Entity, E: DbEnum> RelationOperand<T> for E
+where
+    T::Id: KeyFrom<E>,
+{
+    fn into_key(self) -> Option<Key> {
+        T::Id::key_from(self).map(|id| id.to_key())
+    }
+}
 
 /// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
 /// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.

@@ -33,11 +33,11 @@ pub(super) fn push_select_list(metadata: &Metadata, entity: &EntityDef, out: &mu
     for (index, property) in entity.properties.iter().enumerate() {
         match property {
             PropertyDef::Column(column) => {
-                push(out, ROOT, &column.name, column.meta.sql_type.map(|_| column.meta.pg.name));
+                push(out, ROOT, &column.name, column.sql_type.as_ref().map(|_| column.meta.pg.name));
             }
             PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
                 for column in &relation.columns {
-                    push(out, ROOT, &column.name, column.sql_type.map(|_| column.pg.name));
+                    push(out, ROOT, &column.name, column.sql_type.as_ref().map(|_| column.pg.name));
                 }
             }
             PropertyDef::Relation(relation) if relation.is_inverse_one_to_one() => {
@@ -46,7 +46,7 @@ pub(super) fn push_select_list(metadata: &Metadata, entity: &EntityDef, out: &mu
                 let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
                 let foreign_key = owning.map_or(&[][..], |owning| &owning.columns);
                 for column in &target.key {
-                    push(out, &alias, &column.name, column.sql_type.map(|_| column.pg.name));
+                    push(out, &alias, &column.name, column.sql_type.as_ref().map(|_| column.pg.name));
                 }
                 joins.push_str(" LEFT JOIN ");
                 push_table(joins, target.schema.as_deref(), &target.table);
@@ -153,7 +153,7 @@ pub(crate) fn select_by_columns(
         push_joined(&mut text, " AND ", columns.iter().enumerate(), |text, (index, column)| {
             push_column(text, ROOT, &column.name);
             let _ = write!(text, " = ${}::{}", index + 1, column.pg.name);
-            push_cast(text, column.sql_type);
+            push_cast(text, column.sql_type.as_ref());
         });
         return text;
     }
