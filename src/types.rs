@@ -124,7 +124,8 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
 /// A scalar that PostgreSQL orders: `<`, `>`, `BETWEEN` and `ORDER BY` make sense.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` values have no order in PostgreSQL",
-    label = "cannot be compared with <, > or BETWEEN"
+    label = "cannot be compared with <, > or BETWEEN",
+    note = "an enum is ordered if it is stored as a type of its own or as integer: #[db_enum(native)], #[db_enum(integer)]"
 )]
 pub trait OrderedType: ScalarType {}
 

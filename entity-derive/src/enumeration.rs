@@ -11,7 +11,7 @@ mod rename;
 mod tests;
 
 use proc_macro2::{Span, TokenStream};
-use syn::{DeriveInput, Ident, LitStr};
+use syn::{DeriveInput, Expr, Ident, LitStr};
 
 use crate::errors::Errors;
 
@@ -41,6 +41,7 @@ struct Variant {
     label: String,
     /// Where the label comes from: `rename`, or the variant itself.
     label_span: Span,
+    discriminant: Option<Expr>,
 }
 
 /// The code of an enum.

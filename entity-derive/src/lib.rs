@@ -64,7 +64,8 @@ pub fn derive_entity(input: TokenStream) -> TokenStream {
 ///   `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
 ///   Without one they are called as in Rust.
 ///
-/// `#[db_enum(rename = "…")]` on a variant names it alone. The enum must be `Clone`, `Debug` and `PartialEq`.
+/// `#[db_enum(rename = "…")]` on a variant names it alone. The enum must be `Clone` and `Debug`; as a key,
+/// `PartialEq` as well.
 #[proc_macro_derive(DbEnum, attributes(db_enum))]
 pub fn derive_db_enum(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -72,7 +72,7 @@ field_trait! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be a primary key",
         label = "not a key type",
-        note = "use i16, i32, i64, Uuid, String, bool, a chrono type, Vec<u8> or an enum with #[derive(DbEnum)]; or a relation (Ref<T>)"
+        note = "use i16, i32, i64, Uuid, String, bool, a chrono type, Vec<u8> or an enum with #[derive(DbEnum, PartialEq)]; or a relation (Ref<T>)"
     )]
     KeyField {
         /// The typed path to the column.

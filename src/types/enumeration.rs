@@ -49,13 +49,13 @@ use crate::error::Error;
 /// # });
 /// ```
 ///
-/// The enum must be `Clone`, `Debug` and `PartialEq`. A value in the database that is no variant is
+/// The enum must be `Clone` and `Debug`; as a key, `PartialEq` as well. A value in the database that is no variant is
 /// [`Error::Conversion`] when it is read.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an enum that a column can hold",
     label = "add #[derive(DbEnum)]"
 )]
-pub trait DbEnum: Clone + Debug + PartialEq + Send + Sync + 'static {
+pub trait DbEnum: Clone + Debug + Send + Sync + 'static {
     /// The description of the enum.
     const META: &'static EnumMeta;
     /// All variants, in the order of their declaration.
@@ -252,7 +252,7 @@ impl<E: DbEnum> ScalarType for E {
 impl<E: DbEnum> ArrayElement for E {}
 
 #[diagnostic::do_not_recommend]
-impl<E: DbEnum> EntityKey for E {
+impl<E: DbEnum + PartialEq> EntityKey for E {
     const COLUMNS: usize = 1;
 
     fn push_types(out: &mut Vec<PgType>) {
@@ -288,7 +288,7 @@ fn key_part<E: DbEnum>(value: &E) -> KeyPart {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: DbEnum> KeyFrom<E> for E {
+impl<E: DbEnum + PartialEq> KeyFrom<E> for E {
     fn key_from(value: E) -> Option<Self> {
         Some(value)
     }
@@ -359,6 +359,12 @@ mod tests {
         vec![Mood::VeryHappy].write_text(&mut text);
         vec![Level::Low].write_text(&mut text);
         assert_eq!(text, r#"{"very \"happy\""}{"-5"}"#);
+    }
+
+    #[test]
+    #[should_panic(expected = "a discriminant does not fit into the column")]
+    fn a_number_that_is_too_large_is_refused() {
+        let _ = EnumMeta::integer("Level", "", 32, &[-2_147_483_648, 2_147_483_648]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-// Enums of every storage and visibility, beside serde, with names that mean something elsewhere.
+//! Enums of every storage and visibility, beside serde, with names that mean something elsewhere.
 #![deny(missing_docs, warnings, unused, unreachable_pub, missing_debug_implementations)]
 #![forbid(unsafe_code)]
 

@@ -111,7 +111,8 @@ fn variant(variant: &syn::Variant, rule: Option<RenameRule>, storage: &Storage, 
         Some(label) => (label.value(), label.span()),
         None => (rule.map_or_else(|| name.clone(), |rule| rule.apply(&name)), variant.ident.span()),
     };
-    Variant { ident: variant.ident.clone(), label, label_span }
+    let discriminant = variant.discriminant.as_ref().map(|(_, value)| value.clone());
+    Variant { ident: variant.ident.clone(), label, label_span, discriminant }
 }
 
 /// `#[db_enum(rename = "…")]` of a variant.

@@ -46,6 +46,8 @@ fn one_mistake_is_one_error() {
         (parse_quote! { #[db_enum(integer)] #[repr(u64)] enum Status { A } }, "is an i16, i32 or i64"),
         (parse_quote! { #[db_enum(integer, rename_all = "lowercase")] enum Status { A } }, "have no names"),
         (parse_quote! { #[db_enum(integer)] enum Status { #[db_enum(rename = "a")] A } }, "have no names"),
+        (parse_quote! { #[db_enum(integer)] enum Status { A = 32767, B } }, "does not fit into 16 bits"),
+        (parse_quote! { #[db_enum(integer)] enum Status { A, B = -0x8001 } }, "does not fit into 16 bits"),
         (parse_quote! { enum Status { #[db_enum(native)] A } }, "no option `native`; it has `rename`"),
         (parse_quote! { enum Status { #[db_enum(rename = "")] A } }, "is empty"),
         (parse_quote! { enum Status { #[db_enum(rename = "a\0")] A } }, "NUL"),
@@ -60,10 +62,11 @@ fn one_mistake_is_one_error() {
 #[test]
 fn what_is_allowed_is_not_reported() {
     let long = "x".repeat(64);
-    let good: [DeriveInput; 4] = [
+    let good: [DeriveInput; 5] = [
         parse_quote! { enum Status { A = 5, B = 1 << 4, r#type } },
         parse_quote! { #[db_enum(native, name = "s", schema = "app", rename_all = "kebab-case")] enum Status { A } },
-        parse_quote! { #[db_enum(integer)] #[repr(C, i64)] enum Status { A = -1 } },
+        parse_quote! { #[db_enum(integer)] #[repr(C, i64)] enum Status { A = -1, B = 1 << 40, C } },
+        parse_quote! { #[db_enum(integer)] enum Status { A = -32768, B, C = 32767 } },
         parse_quote! { enum Status { #[db_enum(rename = #long)] A } },
     ];
     for definition in &good {
