@@ -47,7 +47,7 @@
 //!
 //! # Where to find things
 //!
-//! * [`Entity`]: the derive macro and what it generates.
+//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
 //! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
@@ -102,7 +102,7 @@ pub use entity::{
     WriteGuard,
 };
 pub use error::Error;
-pub use howdah_derive::Entity;
+pub use howdah_derive::{DbEnum, Entity};
 pub use manager::{EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Persist, Remove};
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -114,8 +114,8 @@ pub use query::{
 };
 pub use schema::Schema;
 pub use types::{
-    ArrayElement, ConversionError, EntityKey, Json, Key, KeyFrom, KeyPart, Operand, OrderedType, PgType, RowReader,
-    ScalarType, TextType, Version, VersionType,
+    ArrayElement, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, Json, Key, KeyFrom, KeyPart, Operand,
+    OrderedType, PgType, RowReader, ScalarType, TextType, Version, VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

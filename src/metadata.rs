@@ -6,6 +6,7 @@ mod constraints;
 mod definition;
 mod describe;
 mod discovery;
+mod enums;
 mod naming;
 mod object;
 mod property;
@@ -26,4 +27,6 @@ pub(crate) use object::{
 };
 pub use property::{ColumnType, Property};
 pub(crate) use resolve::Metadata;
-pub(crate) use resolved::{ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef};
+pub(crate) use resolved::{
+    CheckCondition, ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef, SqlType,
+};

@@ -1,8 +1,8 @@
 //! What a program that uses entities imports: `use howdah::prelude::*;`.
 
 pub use crate::{
-    Collection, Condition, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, LockMode, Managed, Orm,
-    Ref, entities,
+    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, LockMode,
+    Managed, Orm, Ref, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};

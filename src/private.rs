@@ -1,4 +1,4 @@
-//! What the code of `#[derive(Entity)]` names. Not part of the public interface: it changes with the macro.
+//! What the code of `#[derive(Entity)]` and `#[derive(DbEnum)]` names. Not part of the public interface: it changes with the macro.
 //!
 //! Generated code knows one path, `::howdah::__private`, so that it works whatever the user has imported, shadowed or
 //! renamed.
@@ -15,6 +15,7 @@ pub use core::default::Default;
 pub use core::fmt::{Debug, Formatter, Result as FormatResult};
 pub use core::ops::FnOnce;
 pub use core::option::Option::{self, None, Some};
+pub use core::primitive::{i64, str, usize};
 pub use core::result::Result::{self, Ok};
 pub use core::{concat, file, line};
 
@@ -28,7 +29,7 @@ pub use crate::metadata::{
     CheckMeta, EntityMeta, EntityRegistration, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
 };
 pub use crate::query::{Column, collects, refers_to};
-pub use crate::types::RowReader;
+pub use crate::types::{DbEnum, EnumMeta, OrderedType, RowReader};
 
 use crate::entity::IntoEntity;
 use crate::metadata::ColumnType;

@@ -16,7 +16,7 @@ use crate::sql::ddl;
 
 /// Makes and drops the tables of an [`Orm`](crate::Orm)'s entities. From [`Orm::schema`](crate::Orm::schema).
 ///
-/// What is made: the schemas that entities name (other than `public`), a table for each entity and for each many-to-many
+/// What is made: the schemas that entities and enums name (other than `public`), the native enum types, a table for each entity and for each many-to-many
 /// relation, primary keys, unique constraints, checks, foreign keys, indexes (every foreign key has one) and comments.
 /// Constraints are called as the naming strategy says, so that errors lead back to entity and fields.
 ///
@@ -42,19 +42,20 @@ impl Schema<'_> {
     /// Makes all tables.
     ///
     /// # Errors
-    /// [`Error::Database`] with SQLSTATE `42P07` if one of the tables is there already; with the server's SQLSTATE if it
+    /// [`Error::Database`] with SQLSTATE `42P07` if one of the tables is there already, `42710` if an enum type is; with the server's SQLSTATE if it
     /// refuses a definition written by hand (`sql_type`, `default_sql`, `check`, …) or the user may not create tables.
     /// [`Error::Connection`] or [`Error::Pool`] if there is no connection.
     pub async fn create(&self) -> Result<(), Error> {
         self.run(&statements::create(&self.model())).await
     }
 
-    /// Drops the tables of all entities and their pivot tables, **with all rows**; those that are not there are passed
-    /// over. Other tables stay, but lose their foreign keys to the dropped ones; views that read the dropped ones go.
+    /// Drops the tables of all entities and their pivot tables, **with all rows**, and the native enum types of their
+    /// columns; those that are not there are passed over. Other tables stay, but lose their foreign keys to the dropped ones; views that read the dropped ones go.
     /// Schemas stay.
     ///
     /// # Errors
-    /// [`Error::Database`] if the user may not drop them; [`Error::Connection`] or [`Error::Pool`] if there is no
+    /// [`Error::Database`] if the user may not drop them, or, with SQLSTATE `2BP01`, if another table has a column of one of
+    /// the enum types; [`Error::Connection`] or [`Error::Pool`] if there is no
     /// connection.
     pub async fn drop(&self) -> Result<(), Error> {
         self.run(&statements::drop(&self.model())).await

@@ -12,6 +12,7 @@ mod array;
 mod binary;
 mod boolean;
 mod datetime;
+mod enumeration;
 mod json;
 mod key;
 mod number;
@@ -21,6 +22,7 @@ mod uuid;
 mod version;
 
 pub(crate) use array::for_each_element;
+pub use enumeration::{DbEnum, EnumMeta, EnumStorage};
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
 pub(crate) use row::RawColumn;
@@ -75,18 +77,20 @@ impl ConversionError {
 /// A Rust type that one non-null PostgreSQL value maps to.
 ///
 /// Implemented for `bool`, `i16`, `i32`, `i64`, `f32`, `f64`, `String`, `Vec<u8>`, [`Uuid`](::uuid::Uuid), chrono's
-/// `DateTime<Utc>`, `NaiveDateTime`, `NaiveDate` and `NaiveTime`, [`serde_json::Value`], [`Json<T>`](Json), and
-/// `Vec` of each. `Option` of each is nullable.
+/// `DateTime<Utc>`, `NaiveDateTime`, `NaiveDate` and `NaiveTime`, [`serde_json::Value`], [`Json<T>`](Json),
+/// enums with `#[derive(DbEnum)]`, and `Vec` of each. `Option` of each is nullable.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored in a column",
     label = "not a column type",
-    note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, or Option/Vec of one; or mark the field #[transient]"
+    note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, an enum with #[derive(DbEnum)], or Option/Vec of one; or mark the field #[transient]"
 )]
 pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
     /// The PostgreSQL type that values are sent as.
     const TYPE: PgType;
     /// OIDs of result columns that [`decode`](Self::decode) understands.
     const ACCEPTS: &'static [u32] = &[Self::TYPE.oid];
+    /// The enum, if this is one or an array of one.
+    const ENUM: Option<&'static EnumMeta> = None;
 
     /// Appends the value in PostgreSQL's binary format (without its length).
     ///
@@ -122,7 +126,8 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
 /// A scalar that PostgreSQL orders: `<`, `>`, `BETWEEN` and `ORDER BY` make sense.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` values have no order in PostgreSQL",
-    label = "cannot be compared with <, > or BETWEEN"
+    label = "cannot be compared with <, > or BETWEEN",
+    note = "an enum is ordered if it is stored as a type of its own or as integer: #[db_enum(native)], #[db_enum(integer)]"
 )]
 pub trait OrderedType: ScalarType {}
 

@@ -79,7 +79,7 @@ fn fields_name(entity: &Entity) -> Ident {
 }
 
 /// The user's name at the user's place, but of generated code: lints do not speak of it.
-fn generated(ident: &Ident) -> Ident {
+pub fn generated(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(ident.span().resolved_at(Span::call_site()));
     ident

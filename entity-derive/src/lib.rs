@@ -1,13 +1,15 @@
-//! The derive macro of `howdah`.
+//! The derive macros of `howdah`.
 //!
 //! One way through: `parse` reads the struct and its attributes (`attr`) into the typed model of `model`, `check`
 //! holds the rules that the model must keep, `emit` writes the code, one file for each thing that is generated. Every
-//! problem is collected before any is reported, so that a definition is not corrected error by error.
+//! problem is collected before any is reported, so that a definition is not corrected error by error. `enumeration` is the
+//! same way for enums.
 #![allow(unreachable_pub, reason = "of a macro crate nothing but the macro can be reached")]
 
 mod attr;
 mod check;
 mod emit;
+mod enumeration;
 mod errors;
 mod field_type;
 mod model;
@@ -49,6 +51,25 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_entity(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(input).into()
+}
+
+/// Makes an enum without fields the type of a column.
+///
+/// By default the column is `text` with a check constraint that lists the variants. `#[db_enum(…)]` on the enum takes:
+///
+/// * `native`: a PostgreSQL enum, made with `CREATE TYPE`; `name = "…"` and `schema = "…"` name the type, otherwise the
+///   naming strategy does;
+/// * `integer`: the discriminants, in an `int2`; of an enum with `#[repr(i32)]` or `#[repr(i64)]`, in an `int4` or `int8`;
+/// * `rename_all = "snake_case"`: what the variants are called in the database. The rules are those of serde: `lowercase`,
+///   `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
+///   Without one they are called as in Rust.
+///
+/// `#[db_enum(rename = "…")]` on a variant names it alone. The enum must be `Clone` and `Debug`; as a key,
+/// `PartialEq` as well.
+#[proc_macro_derive(DbEnum, attributes(db_enum))]
+pub fn derive_db_enum(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    enumeration::expand(&input).into()
 }
 
 fn expand(mut input: DeriveInput) -> proc_macro2::TokenStream {

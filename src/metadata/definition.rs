@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::object::{AnyCell, GraphLink};
 use super::property::Property;
 use crate::error::Error;
-use crate::types::{Key, PgType, RowReader};
+use crate::types::{EnumMeta, Key, PgType, RowReader};
 
 /// Everything the derive macro knows of one entity.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ pub(crate) type PropertyValue = fn() -> Box<dyn Property>;
 pub struct ColumnMeta {
     pub pg: PgType,
     pub accepts: &'static [u32],
+    /// The enum that the column holds, one or an array.
+    pub enumeration: Option<&'static EnumMeta>,
     pub nullable: bool,
     pub column: Option<&'static str>,
     pub length: Option<u32>,
@@ -156,7 +158,12 @@ pub struct ColumnMeta {
 impl ColumnMeta {
     /// Whether `precision` makes the column `numeric`: `f32`, `f64` and `String` fields.
     pub(crate) const fn is_number_or_text(&self) -> bool {
-        matches!(self.pg.oid, 700 | 701 | 25)
+        matches!(self.pg.oid, 700 | 701 | 25) && self.enumeration.is_none()
+    }
+
+    /// Whether the column holds a native enum.
+    pub(crate) fn is_native_enum(&self) -> bool {
+        self.sql_type.is_none() && self.enumeration.is_some_and(EnumMeta::is_native)
     }
 
     /// How many digits behind the point the column keeps, where that was declared (rule B2).

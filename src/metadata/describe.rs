@@ -16,6 +16,7 @@ impl PropertyMeta {
             kind: PropertyKind::Column(ColumnMeta {
                 pg: <C::Operand as ScalarType>::TYPE,
                 accepts: <C::Operand as ScalarType>::ACCEPTS,
+                enumeration: <C::Operand as ScalarType>::ENUM,
                 nullable: C::NULLABLE,
                 column: None,
                 length: None,

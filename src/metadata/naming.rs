@@ -12,6 +12,11 @@ pub trait NamingStrategy: Debug + Send + Sync + 'static {
         snake_case(entity)
     }
 
+    /// The native type of an enum: `OrderStatus` → `order_status`.
+    fn enum_name(&self, name: &str) -> String {
+        snake_case(name)
+    }
+
     /// The column of a field: `first_name`.
     fn column_name(&self, property: &str) -> String {
         property.to_owned()
@@ -51,13 +56,17 @@ pub struct UnderscoreNamingStrategy;
 
 impl NamingStrategy for UnderscoreNamingStrategy {}
 
-/// `BlogPost.first_name` is `BlogPost.first_name`: tables are called like the structs.
+/// `BlogPost.first_name` is `BlogPost.first_name`: tables and native enum types are called like those in Rust.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EntityCaseNamingStrategy;
 
 impl NamingStrategy for EntityCaseNamingStrategy {
     fn table_name(&self, entity: &str) -> String {
         entity.to_owned()
+    }
+
+    fn enum_name(&self, name: &str) -> String {
+        name.to_owned()
     }
 
     fn join_column_name(&self, property: &str, _referenced_column: &str) -> String {

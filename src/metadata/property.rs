@@ -15,7 +15,7 @@ use crate::types::{ConversionError, KeyPart, RowReader, ScalarType};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored in a column",
     label = "not a column type",
-    note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, or Option/Vec of one; or mark the field #[transient]"
+    note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, an enum with #[derive(DbEnum)], or Option/Vec of one; or mark the field #[transient]"
 )]
 pub trait ColumnType: Property + Clone + Sized {
     /// What filters compare the column with: the type itself, without `Option`.

@@ -3,12 +3,18 @@
 //! Indexes are the same everywhere: an entity's position in [`Metadata::entities`], a property's position in
 //! [`EntityMeta::properties`].
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::constraints::{ConstraintOwners, constraint_owners};
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
+use super::enums;
 use super::naming::{NamingStrategy, fit_identifier};
-use super::resolved::{CheckDef, ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef};
+use super::resolved::{
+    CheckCondition, CheckDef, ColumnDef, EntityDef, EnumDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef,
+    RelationDef, SqlType,
+};
 use super::{discovery, validate};
 use crate::error::Error;
 
@@ -16,6 +22,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub(crate) entities: Vec<EntityDef>,
+    /// The native enum types that columns have.
+    pub(crate) enums: Vec<Arc<EnumDef>>,
     by_address: FxHashMap<usize, usize>,
     pub(super) constraints: ConstraintOwners,
     pub(crate) naming: Box<dyn NamingStrategy>,
@@ -42,13 +50,16 @@ impl Metadata {
         for entity in &mut entities {
             resolver.indexes(entity);
         }
-        let problems = validate::model(&entities);
+        let enums = enums::used(&entities);
+        let mut problems = validate::model(&entities);
+        enums::validate(&enums, &entities, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Metadata { problems });
         }
         let by_address = resolver.by_address;
         let constraints = constraint_owners(&entities, &*naming);
-        Ok(Self { entities, by_address, constraints, naming })
+        let enums = enums::distinct(enums);
+        Ok(Self { entities, enums, by_address, constraints, naming })
     }
 
     /// The entity with this description, if the [`Orm`](crate::Orm) knows it.
@@ -92,6 +103,15 @@ impl Resolver<'_> {
         column.column.map_or_else(|| fit_identifier(self.naming.column_name(property.name)), str::to_owned)
     }
 
+    /// The SQL type of a column, where it is not that of its values.
+    fn sql_type(&self, column: &ColumnMeta) -> Option<SqlType> {
+        if let Some(given) = column.sql_type {
+            return Some(SqlType::Given(given));
+        }
+        let definition = enums::definition(column.enumeration?, self.naming)?;
+        Some(SqlType::Enum { definition: Arc::new(definition), is_array: column.pg.is_array() })
+    }
+
     /// The key columns of an entity. Keys that consist of relations in a circle were refused before.
     fn key(&self, meta: &'static EntityMeta) -> Vec<KeyColumnDef> {
         let mut key = Vec::new();
@@ -100,7 +120,7 @@ impl Resolver<'_> {
                 PropertyKind::Column(column) => key.push(KeyColumnDef {
                     name: self.column_name(property, column),
                     pg: column.pg,
-                    sql_type: column.sql_type,
+                    sql_type: self.sql_type(column),
                 }),
                 PropertyKind::Relation(relation) => key.extend(self.foreign_key(property, relation)),
             }
@@ -141,7 +161,8 @@ impl Resolver<'_> {
                         version = Some(position);
                     }
                     let name = self.column_name(property, column);
-                    properties.push(PropertyDef::Column(ColumnDef { name, meta: column, offset: start }));
+                    let sql_type = self.sql_type(column);
+                    properties.push(PropertyDef::Column(ColumnDef { name, meta: column, sql_type, offset: start }));
                 }
                 PropertyKind::Relation(relation) => {
                     let definition = self.relation(meta, property, relation, start);
@@ -286,10 +307,11 @@ impl Resolver<'_> {
             let name = entity.property_name(position);
             let (columns, unique, indexed) = match property {
                 PropertyDef::Column(column) => {
-                    if let Some(expression) = column.meta.check {
-                        let columns = [column.name.clone()];
+                    for (number, condition) in conditions(column).enumerate() {
+                        let numbered = (number > 0).then(|| (number + 1).to_string());
+                        let columns: Vec<String> = [column.name.clone()].into_iter().chain(numbered).collect();
                         let check = self.name(&table, &columns, "check");
-                        checks.push(CheckDef { name: check, expression, properties: vec![name] });
+                        checks.push(CheckDef { name: check, condition, properties: vec![name] });
                     }
                     (vec![column.name.clone()], column.meta.unique, column.meta.index)
                 }
@@ -328,11 +350,22 @@ impl Resolver<'_> {
             };
             checks.push(CheckDef {
                 name: check.name.map_or_else(unnamed, str::to_owned),
-                expression: check.expression,
+                condition: CheckCondition::Written(check.expression),
                 properties: Vec::new(),
             });
         }
         entity.indexes = indexes;
         entity.checks = checks;
     }
+}
+
+/// What is checked of a column: that an enum which is no type of its own holds its values, and what was written by hand.
+fn conditions(column: &ColumnDef) -> impl Iterator<Item = CheckCondition> {
+    let enumeration = column.meta.enumeration.filter(|enumeration| !enumeration.is_native());
+    let one_of = enumeration.map(|enumeration| CheckCondition::OneOf {
+        column: column.name.clone(),
+        pg: column.meta.pg,
+        enumeration,
+    });
+    one_of.into_iter().chain(column.meta.check.map(CheckCondition::Written))
 }

@@ -1,17 +1,37 @@
 //! What an entity is once it is resolved: tables, columns, foreign keys, pivot tables, each under its final name.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::definition::{ColumnMeta, EntityMeta, RelationKind, RelationMeta};
-use crate::types::PgType;
+use crate::types::{EnumMeta, PgType};
+
+/// The SQL type of a column that is not the one its values travel as: they are cast in both directions.
+#[derive(Clone, Debug)]
+pub(crate) enum SqlType {
+    /// Given by hand, as it stands in SQL: `numeric(10, 2)`.
+    Given(&'static str),
+    /// A native enum, or an array of one.
+    Enum { definition: Arc<EnumDef>, is_array: bool },
+}
+
+/// A native enum type.
+#[derive(Debug)]
+pub(crate) struct EnumDef {
+    pub(crate) schema: Option<&'static str>,
+    pub(crate) name: String,
+    /// In the order that PostgreSQL gives them.
+    pub(crate) labels: &'static [&'static str],
+    pub(crate) meta: &'static EnumMeta,
+}
 
 /// A column that holds (a part of) a key.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyColumnDef {
     pub(crate) name: String,
     pub(crate) pg: PgType,
-    /// The SQL type of the column, where it was given by hand.
-    pub(crate) sql_type: Option<&'static str>,
+    /// The SQL type of the column, where it is not `pg`.
+    pub(crate) sql_type: Option<SqlType>,
 }
 
 /// A column of its own.
@@ -19,6 +39,8 @@ pub(crate) struct KeyColumnDef {
 pub(crate) struct ColumnDef {
     pub(crate) name: String,
     pub(crate) meta: &'static ColumnMeta,
+    /// The SQL type of the column, where it is not that of its values.
+    pub(crate) sql_type: Option<SqlType>,
     /// Where it stands in the SELECT list.
     pub(crate) offset: usize,
 }
@@ -83,11 +105,20 @@ pub(crate) struct IndexDef {
     pub(crate) predicate: Option<&'static str>,
 }
 
+/// What a check constraint checks.
+#[derive(Debug)]
+pub(crate) enum CheckCondition {
+    /// SQL that was written by hand.
+    Written(&'static str),
+    /// That a column holds values of an enum.
+    OneOf { column: String, pg: PgType, enumeration: &'static EnumMeta },
+}
+
 /// A check constraint.
 #[derive(Debug)]
 pub(crate) struct CheckDef {
     pub(crate) name: String,
-    pub(crate) expression: &'static str,
+    pub(crate) condition: CheckCondition,
     pub(crate) properties: Vec<&'static str>,
 }
 

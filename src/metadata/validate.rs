@@ -36,7 +36,8 @@ pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {
 /// A length is that of text, a precision that of numbers, text and points in time; elsewhere they would be ignored.
 fn column_modifiers(property: &PropertyMeta, column: &ColumnMeta, problems: &mut Vec<String>) {
     let here = format!("{}.{}", property.entity, property.name);
-    let name = column.pg.name;
+    let is_native_enum = column.is_native_enum();
+    let name = if is_native_enum { "a native enum" } else { column.pg.name };
     let is_text = name.trim_end_matches("[]") == "text";
     let is_time = matches!(name.trim_end_matches("[]"), "timestamptz" | "timestamp" | "time");
     if column.length.is_some() && !is_text {

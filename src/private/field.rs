@@ -50,7 +50,7 @@ field_trait! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be stored in a column",
         label = "not a column type",
-        note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, or Option/Vec of one; or mark the field #[transient]"
+        note = "use bool, i16, i32, i64, f32, f64, String, Vec<u8>, Uuid, a chrono type, Json<T>, an enum with #[derive(DbEnum)], or Option/Vec of one; or mark the field #[transient]"
     )]
     ColumnField {
         /// The typed path to the column.
@@ -72,7 +72,7 @@ field_trait! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be a primary key",
         label = "not a key type",
-        note = "use i16, i32, i64, Uuid, String, bool, a chrono type or Vec<u8>; or a relation (Ref<T>)"
+        note = "use i16, i32, i64, Uuid, String, bool, a chrono type, Vec<u8> or an enum with #[derive(DbEnum, PartialEq)]; or a relation (Ref<T>)"
     )]
     KeyField {
         /// The typed path to the column.

@@ -3,7 +3,7 @@
 use super::condition::Condition;
 use crate::entity::{Entity, Managed, Ref};
 use crate::sql::Expression;
-use crate::types::{EntityKey, Key, KeyFrom};
+use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
 
 /// Criteria without their type.
 #[derive(Clone, Debug)]
@@ -70,3 +70,14 @@ macro_rules! key_criteria {
 }
 
 for_every_key_form!(key_criteria);
+
+#[diagnostic::do_not_recommend]
+impl<T: Entity, E: DbEnum> Criteria<T> for E
+where
+    T::Id: KeyFrom<E>,
+{
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        T::Id::key_from(self).map_or(CriteriaKind::Nothing, |id| CriteriaKind::Key(id.to_key()))
+    }
+}

@@ -8,7 +8,7 @@ use super::condition::Condition;
 use super::order::Order;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::sql::{Bound, Expression, Operator, Quantifier};
-use crate::types::{ArrayElement, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
+use crate::types::{ArrayElement, DbEnum, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
 
 /// A column: of the entity itself, or of one that relations lead to.
 pub struct Column<R: Entity, V> {
@@ -73,29 +73,45 @@ impl<R: Entity, V: ScalarType> Column<R, V> {
     }
 }
 
-impl<R: Entity, V: OrderedType> Column<R, V> {
+// The bound is that of each method, so that the compiler says that the type has no order, and not that it has no method.
+impl<R: Entity, V: ScalarType> Column<R, V> {
     /// Greater.
-    pub fn gt(self, value: impl Operand<V>) -> Condition<R> {
+    pub fn gt(self, value: impl Operand<V>) -> Condition<R>
+    where
+        V: OrderedType,
+    {
         self.compare(Operator::Greater, Bound::one(&value.into_operand()))
     }
 
     /// Greater or equal.
-    pub fn gte(self, value: impl Operand<V>) -> Condition<R> {
+    pub fn gte(self, value: impl Operand<V>) -> Condition<R>
+    where
+        V: OrderedType,
+    {
         self.compare(Operator::GreaterOrEqual, Bound::one(&value.into_operand()))
     }
 
     /// Less.
-    pub fn lt(self, value: impl Operand<V>) -> Condition<R> {
+    pub fn lt(self, value: impl Operand<V>) -> Condition<R>
+    where
+        V: OrderedType,
+    {
         self.compare(Operator::Less, Bound::one(&value.into_operand()))
     }
 
     /// Less or equal.
-    pub fn lte(self, value: impl Operand<V>) -> Condition<R> {
+    pub fn lte(self, value: impl Operand<V>) -> Condition<R>
+    where
+        V: OrderedType,
+    {
         self.compare(Operator::LessOrEqual, Bound::one(&value.into_operand()))
     }
 
     /// Between two values, both included.
-    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R> {
+    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R>
+    where
+        V: OrderedType,
+    {
         Condition::new(Expression::Between {
             path: self.path,
             property: self.property,
@@ -167,6 +183,16 @@ macro_rules! key_operand {
 }
 
 for_every_key_form!(key_operand);
+
+#[diagnostic::do_not_recommend]
+impl<T: Entity, E: DbEnum> RelationOperand<T> for E
+where
+    T::Id: KeyFrom<E>,
+{
+    fn into_key(self) -> Option<Key> {
+        T::Id::key_from(self).map(|id| id.to_key())
+    }
+}
 
 /// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
 /// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.

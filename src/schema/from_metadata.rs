@@ -1,16 +1,24 @@
-//! The database that the entities need: a table for each entity, one for each many-to-many relation.
+//! The database that the entities need: a table for each entity, one for each many-to-many relation, and the enum types.
 //!
 //! All names were made when the metadata was resolved; errors of the server are mapped back by the same names.
 
-use super::model::{Check, Column, Database, ForeignKey, Index, PrimaryKey, Table, UniqueConstraint};
+use super::model::{Check, Column, Database, EnumType, ForeignKey, Index, PrimaryKey, Table, UniqueConstraint};
 use crate::metadata::{
-    ColumnDef, ColumnMeta, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef,
+    CheckCondition, ColumnDef, EntityDef, IndexDef, KeyColumnDef, Metadata, PivotDef, PropertyDef, RelationDef,
 };
 use crate::sql::ddl;
 
 /// The model of the entities' tables, in the order of the entities, pivot tables behind them.
 pub(super) fn database(metadata: &Metadata) -> Database {
     let mut database = Database::default();
+    for definition in &metadata.enums {
+        add_schema(&mut database, definition.schema);
+        database.enums.push(EnumType {
+            schema: owned(definition.schema),
+            name: definition.name.clone(),
+            labels: definition.labels.to_vec(),
+        });
+    }
     for entity in &metadata.entities {
         add_schema(&mut database, entity.schema.as_deref());
         database.tables.push(entity_table(metadata, entity));
@@ -65,38 +73,46 @@ fn entity_table(metadata: &Metadata, entity: &EntityDef) -> Table {
     table.checks = entity
         .checks
         .iter()
-        .map(|check| Check { name: check.name.clone(), expression: check.expression.to_owned() })
+        .map(|check| Check { name: check.name.clone(), expression: condition(&check.condition) })
         .collect();
     table
+}
+
+fn condition(condition: &CheckCondition) -> String {
+    match condition {
+        CheckCondition::Written(expression) => (*expression).to_owned(),
+        CheckCondition::OneOf { column, pg, enumeration } => ddl::one_of(column, *pg, enumeration),
+    }
 }
 
 fn own_column(column: &ColumnDef) -> Column {
     let meta = column.meta;
     Column {
         name: column.name.clone(),
-        sql_type: column_type(meta),
+        sql_type: column_type(column),
         nullable: meta.nullable,
-        default: default_of(meta),
+        default: default_of(column),
         identity: meta.identity,
         comment: owned(meta.comment),
     }
 }
 
-fn column_type(meta: &ColumnMeta) -> String {
-    match meta.sql_type {
-        Some(sql_type) => sql_type.to_owned(),
-        None => ddl::column_type(meta.pg, meta.length, meta.precision),
+fn column_type(column: &ColumnDef) -> String {
+    match &column.sql_type {
+        Some(sql_type) => ddl::sql_type(sql_type),
+        None => ddl::column_type(column.meta.pg, column.meta.length, column.meta.precision),
     }
 }
 
 /// What is filled in on `on_create` is the program's: it may be another value every time.
-fn default_of(meta: &ColumnMeta) -> Option<String> {
+fn default_of(column: &ColumnDef) -> Option<String> {
+    let meta = column.meta;
     if let Some(expression) = meta.default_sql {
         return Some(expression.to_owned());
     }
     let text = meta.default?().text()?;
-    // What a type given by hand makes of a bare number is not known; every type reads its own text form.
-    Some(if meta.sql_type.is_some() { ddl::literal(&text) } else { ddl::default_value(meta.pg, &text) })
+    // What another type makes of a bare number is not known; every type reads its own text form.
+    Some(if column.sql_type.is_some() { ddl::literal(&text) } else { ddl::default_value(meta.pg, &text) })
 }
 
 /// The types of an entity's key columns. A foreign key has exactly these types: a timestamp that is rounded in one table
@@ -105,7 +121,7 @@ fn key_types(metadata: &Metadata, entity: &EntityDef) -> Vec<String> {
     let mut types = Vec::new();
     for property in entity.key_properties.iter().filter_map(|index| entity.properties.get(*index)) {
         match property {
-            PropertyDef::Column(column) => types.push(column_type(column.meta)),
+            PropertyDef::Column(column) => types.push(column_type(column)),
             PropertyDef::Relation(relation) => types.extend(key_types(metadata, metadata.target(relation))),
         }
     }

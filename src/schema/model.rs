@@ -10,6 +10,7 @@ use crate::sql::ddl::TableName;
 pub(crate) struct Database {
     /// The schemas other than `public`.
     pub(crate) schemas: Vec<String>,
+    pub(crate) enums: Vec<EnumType>,
     pub(crate) tables: Vec<Table>,
 }
 
@@ -17,6 +18,23 @@ impl Database {
     /// The table with this name.
     pub(crate) fn table(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.schema.as_deref() == schema && table.name == name)
+    }
+}
+
+/// An enum type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EnumType {
+    /// `None` is the first schema of the connection's search path.
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
+    /// In their order.
+    pub(crate) labels: Vec<&'static str>,
+}
+
+impl EnumType {
+    /// The name, as SQL is written with it.
+    pub(crate) fn qualified_name(&self) -> TableName<'_> {
+        TableName { schema: self.schema.as_deref(), name: &self.name }
     }
 }
 

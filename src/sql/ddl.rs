@@ -4,8 +4,9 @@
 //! order they run, is the schema folder's. DDL takes no bind parameters, so this is the one place where values (defaults,
 //! comments) are written as literals.
 
-use super::identifier::{push_identifier, push_list, push_table};
-use crate::types::PgType;
+use super::identifier::{push_identifier, push_list, push_table, push_type};
+use crate::metadata::SqlType;
+use crate::types::{EnumMeta, EnumStorage, PgType};
 
 /// A table, with its schema where it has one.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,13 @@ pub(crate) fn column_type(pg: PgType, length: Option<u32>, precision: Option<u8>
         ("timestamptz" | "timestamp" | "time", _, Some(precision)) => format!("{name}({precision}){suffix}"),
         _ => format!("{name}{suffix}"),
     }
+}
+
+/// A type that is not made from the type of values: as it was given by hand, or the name of a native enum.
+pub(crate) fn sql_type(sql_type: &SqlType) -> String {
+    let mut text = String::new();
+    push_type(&mut text, sql_type);
+    text
 }
 
 /// A default value of a column of the type `pg`, from its text form. Numbers and booleans are written bare.
@@ -123,6 +131,26 @@ pub(crate) fn check(expression: &str) -> String {
     format!("CHECK ({expression})")
 }
 
+/// The condition that a column, which travels as `pg`, holds values of an enum; of an array, that all elements are such.
+pub(crate) fn one_of(column: &str, pg: PgType, enumeration: &EnumMeta) -> String {
+    let values: Vec<String> = match enumeration.storage {
+        EnumStorage::Text { labels } | EnumStorage::Native { labels, .. } => {
+            labels.iter().map(|label| literal(label)).collect()
+        }
+        EnumStorage::Integer { numbers, .. } => numbers.iter().map(ToString::to_string).collect(),
+    };
+    let values = values.join(", ");
+    let mut text = String::new();
+    push_identifier(&mut text, column);
+    if pg.is_array() {
+        // A column of another type given by hand has no operators with this one.
+        text.push_str(&format!("::{0} <@ ARRAY[{values}]::{0}", pg.name));
+    } else {
+        text.push_str(&format!(" IN ({values})"));
+    }
+    text
+}
+
 /// A foreign key. An action that is not given is the server's own: NO ACTION.
 pub(crate) fn foreign_key(
     columns: &[String],
@@ -152,6 +180,23 @@ pub(crate) fn foreign_key(
 pub(crate) fn create_schema(name: &str) -> String {
     let mut text = "CREATE SCHEMA IF NOT EXISTS ".to_owned();
     push_identifier(&mut text, name);
+    text
+}
+
+/// Makes an enum type with these values.
+pub(crate) fn create_enum(name: TableName<'_>, labels: &[&str]) -> String {
+    let mut text = "CREATE TYPE ".to_owned();
+    name.push(&mut text);
+    text.push_str(" AS ENUM (");
+    push_list(&mut text, labels, |text, label| text.push_str(&literal(label)));
+    text.push(')');
+    text
+}
+
+/// Drops a type, if it is there. What still depends on it keeps it: the statement fails then.
+pub(crate) fn drop_type(name: TableName<'_>) -> String {
+    let mut text = "DROP TYPE IF EXISTS ".to_owned();
+    name.push(&mut text);
     text
 }
 

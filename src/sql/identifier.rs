@@ -1,4 +1,6 @@
-//! Quoted names.
+//! Quoted names, and casts to types.
+
+use crate::metadata::SqlType;
 
 /// Appends a quoted identifier.
 pub(crate) fn push_identifier(out: &mut String, name: &str) {
@@ -48,16 +50,31 @@ pub(super) fn push_joined<T>(
     }
 }
 
-/// Appends the cast to a column's type, where that was given by hand.
-pub(super) fn push_cast(out: &mut String, sql_type: Option<&str>) {
-    if let Some(sql_type) = sql_type {
-        out.push_str("::");
-        out.push_str(&without_modifiers(sql_type));
+/// Appends a type, with its modifiers.
+pub(super) fn push_type(out: &mut String, sql_type: &SqlType) {
+    match sql_type {
+        SqlType::Given(text) => out.push_str(text),
+        SqlType::Enum { definition, is_array } => {
+            push_table(out, definition.schema, &definition.name);
+            if *is_array {
+                out.push_str("[]");
+            }
+        }
     }
 }
 
-/// Appends the cast to arrays of a column's type, where that was given by hand.
-pub(super) fn push_array_cast(out: &mut String, sql_type: Option<&str>) {
+/// Appends the cast to a column's type, where its values travel as another one.
+pub(super) fn push_cast(out: &mut String, sql_type: Option<&SqlType>) {
+    let Some(sql_type) = sql_type else { return };
+    out.push_str("::");
+    match sql_type {
+        SqlType::Given(text) => out.push_str(&without_modifiers(text)),
+        SqlType::Enum { .. } => push_type(out, sql_type),
+    }
+}
+
+/// Appends the cast to arrays of a column's type, where its values travel as another one.
+pub(super) fn push_array_cast(out: &mut String, sql_type: Option<&SqlType>) {
     push_cast(out, sql_type);
     if sql_type.is_some() {
         out.push_str("[]");

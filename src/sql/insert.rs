@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use super::guard::push_insert_guard;
 use super::identifier::{push_cast, push_identifier, push_list, push_table};
-use crate::metadata::{EntityDef, PropertyDef};
+use crate::metadata::{EntityDef, PropertyDef, SqlType};
 use crate::types::PgType;
 
 /// A column that a statement writes: its name, the type its values travel as, and the type they are cast to.
 pub(super) struct Written<'a> {
     pub(super) name: &'a str,
     pub(super) pg: PgType,
-    pub(super) sql_type: Option<&'static str>,
+    pub(super) sql_type: Option<&'a SqlType>,
 }
 
 /// The columns of these properties, in order.
@@ -20,12 +20,13 @@ pub(super) fn written<'a>(entity: &'a EntityDef, properties: &[u16]) -> Vec<Writ
     for property in properties {
         match entity.properties.get(usize::from(*property)) {
             Some(PropertyDef::Column(column)) => {
-                columns.push(Written { name: &column.name, pg: column.meta.pg, sql_type: column.meta.sql_type });
+                let sql_type = column.sql_type.as_ref();
+                columns.push(Written { name: &column.name, pg: column.meta.pg, sql_type });
             }
             Some(PropertyDef::Relation(relation)) => columns.extend(relation.columns.iter().map(|part| Written {
                 name: &part.name,
                 pg: part.pg,
-                sql_type: part.sql_type,
+                sql_type: part.sql_type.as_ref(),
             })),
             None => {}
         }
@@ -42,7 +43,7 @@ pub(super) const fn travel_type(pg: PgType) -> &'static str {
 pub(super) fn push_value(out: &mut String, name: &str, column: &Written<'_>) {
     let _ = write!(out, "s.{name}");
     match column.sql_type {
-        None if column.pg.is_array() => push_cast(out, Some(column.pg.name)),
+        None if column.pg.is_array() => push_cast(out, Some(&SqlType::Given(column.pg.name))),
         sql_type => push_cast(out, sql_type),
     }
 }
@@ -148,5 +149,5 @@ pub(super) fn push_insert(
 
 /// The key's columns.
 pub(super) fn key_columns(entity: &EntityDef) -> Vec<Written<'_>> {
-    entity.key.iter().map(|part| Written { name: &part.name, pg: part.pg, sql_type: part.sql_type }).collect()
+    entity.key.iter().map(|part| Written { name: &part.name, pg: part.pg, sql_type: part.sql_type.as_ref() }).collect()
 }

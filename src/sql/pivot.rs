@@ -31,7 +31,7 @@ fn push_rows(out: &mut String, pivot: &PivotDef) {
 /// Appends `s.c0`, cast to the column's type where that was given by hand.
 fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
     let _ = write!(out, "s.c{index}");
-    push_cast(out, column.sql_type);
+    push_cast(out, column.sql_type.as_ref());
 }
 
 /// The text that links pairs; a pair that is linked already stays as it is.

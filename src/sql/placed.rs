@@ -11,7 +11,7 @@ use super::identifier::{push_array_cast, push_cast, push_column, push_list, push
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, KeyColumnDef, PropertyDef};
+use crate::metadata::{EntityDef, KeyColumnDef, PropertyDef, SqlType};
 use crate::types::PgType;
 
 /// One FROM list: the entity that it starts with, and what was joined to it.
@@ -48,12 +48,12 @@ pub(super) struct Placed<'a> {
     pub(super) text: String,
     pub(super) name: &'a str,
     pub(super) pg: PgType,
-    /// The SQL type of the column, where it was given by hand.
-    pub(super) sql_type: Option<&'static str>,
+    /// The SQL type of the column, where it is not `pg`.
+    pub(super) sql_type: Option<&'a SqlType>,
 }
 
 impl<'a> Placed<'a> {
-    fn new(alias: &str, name: &'a str, pg: PgType, sql_type: Option<&'static str>) -> Self {
+    fn new(alias: &str, name: &'a str, pg: PgType, sql_type: Option<&'a SqlType>) -> Self {
         let mut text = String::new();
         push_column(&mut text, alias, name);
         Self { text, name, pg, sql_type }
@@ -62,7 +62,7 @@ impl<'a> Placed<'a> {
 
 /// Key columns in a FROM list.
 pub(super) fn placed<'a>(alias: &str, columns: &'a [KeyColumnDef]) -> Vec<Placed<'a>> {
-    columns.iter().map(|column| Placed::new(alias, &column.name, column.pg, column.sql_type)).collect()
+    columns.iter().map(|column| Placed::new(alias, &column.name, column.pg, column.sql_type.as_ref())).collect()
 }
 
 /// Appends the condition that the columns are one of the keys in the array parameters that start at `first`.
@@ -161,7 +161,7 @@ impl<'a> Writer<'a> {
         };
         let columns = match entity.properties.get(usize::from(property)) {
             Some(PropertyDef::Column(column)) => {
-                vec![Placed::new(&alias, &column.name, column.meta.pg, column.meta.sql_type)]
+                vec![Placed::new(&alias, &column.name, column.meta.pg, column.sql_type.as_ref())]
             }
             Some(PropertyDef::Relation(relation)) if relation.is_owning_to_one() => {
                 let columns = part.map_or(Some(relation.columns.as_slice()), |part| relation.columns.get(part));

@@ -34,11 +34,11 @@ pub(super) fn push_select_list(metadata: &Metadata, entity: &EntityDef, out: &mu
     for (index, property) in entity.properties.iter().enumerate() {
         match property {
             PropertyDef::Column(column) => {
-                push(out, ROOT, &column.name, column.meta.sql_type.map(|_| column.meta.pg.name));
+                push(out, ROOT, &column.name, column.sql_type.as_ref().map(|_| column.meta.pg.name));
             }
             PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
                 for column in &relation.columns {
-                    push(out, ROOT, &column.name, column.sql_type.map(|_| column.pg.name));
+                    push(out, ROOT, &column.name, column.sql_type.as_ref().map(|_| column.pg.name));
                 }
             }
             PropertyDef::Relation(relation) if relation.is_inverse_one_to_one() => {
@@ -47,7 +47,7 @@ pub(super) fn push_select_list(metadata: &Metadata, entity: &EntityDef, out: &mu
                 let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
                 let foreign_key = owning.map_or(&[][..], |owning| &owning.columns);
                 for column in &target.key {
-                    push(out, &alias, &column.name, column.sql_type.map(|_| column.pg.name));
+                    push(out, &alias, &column.name, column.sql_type.as_ref().map(|_| column.pg.name));
                 }
                 joins.push_str(" LEFT JOIN ");
                 push_table(joins, target.schema.as_deref(), &target.table);
@@ -168,6 +168,6 @@ pub(super) fn push_key_match(out: &mut String, columns: &[KeyColumnDef]) {
     push_joined(out, " AND ", columns.iter().enumerate(), |out, (index, column)| {
         push_column(out, ROOT, &column.name);
         let _ = write!(out, " = ${}::{}", index + 1, column.pg.name);
-        push_cast(out, column.sql_type);
+        push_cast(out, column.sql_type.as_ref());
     });
 }

@@ -46,7 +46,7 @@ pub(super) fn push_match(out: &mut String, keys: &[Written<'_>], version: Option
 /// The column of the `#[version]` field.
 pub(super) fn version_column(entity: &EntityDef) -> Option<Written<'_>> {
     let version = entity.version.and_then(|version| entity.column(version))?;
-    Some(Written { name: &version.name, pg: version.meta.pg, sql_type: version.meta.sql_type })
+    Some(Written { name: &version.name, pg: version.meta.pg, sql_type: version.sql_type.as_ref() })
 }
 
 /// Whether the version is a point in time, and not a number.

@@ -6,7 +6,7 @@
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::{ArrayElement, ConversionError, OrderedType, PgType, ScalarType};
+use super::{ArrayElement, ConversionError, EnumMeta, OrderedType, PgType, ScalarType};
 
 /// The length that stands for NULL.
 const NULL_LENGTH: i32 = -1;
@@ -21,6 +21,7 @@ impl<T: ArrayElement> ScalarType for Vec<T> {
         3802 => &[3807, 199],
         _ => &[T::TYPE.array_oid],
     };
+    const ENUM: Option<&'static EnumMeta> = T::ENUM;
 
     fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
         let length =

@@ -120,7 +120,7 @@ impl fmt::Display for Key {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a primary key",
     label = "not a key type",
-    note = "use i16, i32, i64, Uuid, String, bool, a chrono type or Vec<u8>; or a relation (Ref<T>)"
+    note = "use i16, i32, i64, Uuid, String, bool, a chrono type, Vec<u8> or an enum with #[derive(DbEnum, PartialEq)]; or a relation (Ref<T>)"
 )]
 pub trait EntityKey: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// How many columns the key has.

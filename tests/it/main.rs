@@ -27,6 +27,7 @@ mod compile_fail;
 mod composite_keys;
 mod connecting;
 mod documentation;
+mod enums;
 mod ephemeral_database;
 mod errors;
 mod filters;

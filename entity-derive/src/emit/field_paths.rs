@@ -49,6 +49,7 @@ fn with_methods(entity: &Entity, method: fn(usize, &Field) -> Option<TokenStream
             }
         }
         #[allow(
+            dead_code,
             private_interfaces,
             unreachable_pub,
             clippy::must_use_candidate,
