@@ -103,7 +103,10 @@ pub use entity::{
 };
 pub use error::Error;
 pub use howdah_derive::Entity;
-pub use manager::{EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Persist, Remove};
+pub use manager::{
+    Asynchronous, CommitCallback, EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Once, Persist, Plain,
+    Propagation, Remove, Repeatedly, Savepoint, Transaction,
+};
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
     PropertyKind, PropertyMeta, RelationKind, RelationMeta, UnderscoreNamingStrategy,
@@ -111,6 +114,7 @@ pub use metadata::{
 pub use orm::Orm;
 pub use query::{Column, Condition, Criteria, IntoOrder, LoadPath, Order, Populate, PopulatePath, ToMany, ToOne};
 pub use schema::Schema;
+pub use sql::transaction::{IsolationLevel, TransactionOptions};
 pub use types::{
     ArrayElement, ConversionError, EntityKey, Json, Key, KeyFrom, KeyPart, Operand, OrderedType, PgType, RowReader,
     ScalarType, TextType,

@@ -1,8 +1,8 @@
 //! What a program that uses entities imports: `use howdah::prelude::*;`.
 
 pub use crate::{
-    Collection, Condition, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, Managed, Orm, Ref,
-    entities,
+    Collection, Condition, Entity, EntityManager, EntityState, Error, Find, FlushSummary, IsolationLevel, Json,
+    Managed, Orm, Propagation, Ref, TransactionOptions, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};
