@@ -38,7 +38,8 @@ fn assert_timed_out<T: std::fmt::Debug>(outcome: Result<T, Error>) {
 
 /// How many statements wait for a lock.
 async fn waiting(fixture: &Fixture) -> usize {
-    fixture.rows("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'").await.len()
+    let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    fixture.rows(sql).await.len()
 }
 
 #[tokio::test]
