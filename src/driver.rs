@@ -3,6 +3,7 @@
 //! Everything above hands over finished statements and gets rows; here they are pipelined, prepared and counted, and the
 //! server's errors are turned into [`Error`](crate::Error)s.
 
+mod cancel;
 mod connection;
 mod ended;
 mod executor;

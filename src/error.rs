@@ -217,7 +217,7 @@ pub enum Error {
         operation: &'static str,
     },
 
-    /// The operation is not allowed inside a transaction.
+    /// The operation is not allowed inside a transaction: [`Propagation::Never`](crate::Propagation::Never).
     #[error("{operation} is not allowed inside a transaction")]
     TransactionForbidden {
         /// The operation.
@@ -237,6 +237,20 @@ pub enum Error {
         "the transaction is rolled back: one of its statements has failed; pass that error on, or run what may fail in a nested transactional()"
     )]
     TransactionAborted,
+
+    /// The transaction was to be committed, but a part of it that had joined it, by
+    /// [`Propagation::Required`](crate::Propagation::Required) and the like, has failed. It was rolled back.
+    #[error(
+        "the transaction is rolled back: a part that had joined it has failed; pass its error on, or use Propagation::Nested for what may fail alone"
+    )]
+    TransactionRollbackOnly,
+
+    /// The transaction is read-only: it was begun so, or the server is a standby (SQLSTATE 25006). Nothing was written.
+    #[error("the transaction is read-only{}", detail_of(source))]
+    ReadOnlyTransaction {
+        /// The server's answer.
+        source: Box<tokio_postgres::Error>,
+    },
 
     /// The connection was lost after COMMIT was sent, so it is not known whether the transaction was committed.
     #[error("the connection was lost during COMMIT: it is not known whether the transaction was committed")]
@@ -297,6 +311,7 @@ impl Error {
             | Self::SerializationFailure { source }
             | Self::Deadlock { source }
             | Self::QueryCanceled { source }
+            | Self::ReadOnlyTransaction { source }
             | Self::CommitOutcomeUnknown { source }
             | Self::Database { source, .. } => source.code().map(tokio_postgres::error::SqlState::code),
             _ => None,

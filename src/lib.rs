@@ -103,7 +103,10 @@ pub use entity::{
 };
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity};
-pub use manager::{EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Persist, Remove};
+pub use manager::{
+    Asynchronous, CommitCallback, EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Once, Persist, Plain,
+    Propagation, Remove, Repeatedly, Savepoint, Transaction,
+};
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
     PropertyKind, PropertyMeta, RelationKind, RelationMeta, UnderscoreNamingStrategy,
@@ -113,6 +116,7 @@ pub use query::{
     Column, Condition, Criteria, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany, ToOne,
 };
 pub use schema::Schema;
+pub use sql::transaction::{IsolationLevel, TransactionOptions};
 pub use types::{
     ArrayElement, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, Json, Key, KeyFrom, KeyPart, Operand,
     OrderedType, PgType, RowReader, ScalarType, TextType, Version, VersionType,

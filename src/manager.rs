@@ -24,6 +24,7 @@ pub(crate) use keys::KeySource;
 pub use persist::{Persist, Remove};
 pub(crate) use session::Session;
 pub(crate) use shared::Shared;
+pub use transaction::{Asynchronous, CommitCallback, Once, Plain, Propagation, Repeatedly, Savepoint, Transaction};
 pub use write::FlushSummary;
 
 /// A unit of work: it knows the entities that it has loaded or created, and [`flush`](Self::flush) writes what was changed.

@@ -1,8 +1,8 @@
 //! What a program that uses entities imports: `use howdah::prelude::*;`.
 
 pub use crate::{
-    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, Json, LockMode,
-    Managed, Orm, Ref, entities,
+    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, IsolationLevel, Json,
+    LockMode, Managed, Orm, Propagation, Ref, TransactionOptions, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};

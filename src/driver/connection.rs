@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream, SimpleQueryMessage};
 
+use super::cancel::CancelAddress;
 use super::ended::EndedConnections;
 use super::log::StatementLog;
 use super::pipeline::{InOrder, Posted};
@@ -38,6 +39,7 @@ pub(crate) struct Connection {
     ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
+    address: Arc<CancelAddress>,
 }
 
 impl Connection {
@@ -47,8 +49,14 @@ impl Connection {
         ended: EndedConnections,
         log: Option<StatementLog>,
         metadata: Arc<Metadata>,
+        address: Arc<CancelAddress>,
     ) -> Self {
-        Self { client: Arc::new(client), prepared, ended, log, metadata }
+        Self { client: Arc::new(client), prepared, ended, log, metadata, address }
+    }
+
+    /// Asks the server to cancel the statement that it is running for this connection; answers when it has been told.
+    pub(super) async fn cancel(&self) {
+        self.address.cancel(&self.client.cancel_token()).await;
     }
 
     /// Runs one statement: one round trip.

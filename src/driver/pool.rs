@@ -9,6 +9,7 @@ use deadpool_postgres::{
 use tokio_postgres::NoTls;
 use tokio_postgres::config::Host;
 
+use super::cancel::CancelAddress;
 use super::connection::Connection;
 use super::ended::EndedConnections;
 use super::log::StatementLog;
@@ -39,6 +40,7 @@ pub(crate) struct Pool {
     ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
+    cancel_address: Arc<CancelAddress>,
     /// `host:port/database`, for messages.
     address: String,
     acquire_timeout: Option<Duration>,
@@ -55,6 +57,7 @@ impl Pool {
         // The driver's own limit ends when the socket is open; a server that then says nothing is waited for, too.
         let hosts = u32::try_from(options.server.get_hosts().len()).unwrap_or(1).max(1);
         let connect_timeout = options.server.get_connect_timeout().map(|timeout| timeout.saturating_mul(hosts));
+        let cancel_address = Arc::new(CancelAddress::of(&options.server));
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(options.server, NoTls, config);
         let ended = EndedConnections::default();
@@ -79,6 +82,7 @@ impl Pool {
             ended,
             log: options.log,
             metadata,
+            cancel_address,
             address,
             acquire_timeout: options.acquire_timeout,
             connect_timeout,
@@ -98,7 +102,8 @@ impl Pool {
     pub(crate) async fn acquire(&self) -> Result<Connection, Error> {
         let client = self.pool.get().await.map_err(|error| self.error(error))?;
         let prepared = self.caches.of(&client.statement_cache);
-        Ok(Connection::new(client, prepared, self.ended.clone(), self.log.clone(), Arc::clone(&self.metadata)))
+        let (ended, log, metadata) = (self.ended.clone(), self.log.clone(), Arc::clone(&self.metadata));
+        Ok(Connection::new(client, prepared, ended, log, metadata, Arc::clone(&self.cancel_address)))
     }
 
     /// What has become of the transaction with this number (rule C11): whether it was committed, `None` if that cannot be

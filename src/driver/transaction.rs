@@ -5,16 +5,20 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use super::connection::{Answer, Connection, RowSink};
 use super::pipeline::Posted;
 use crate::error::Error;
 use crate::sql::Statement;
-use crate::sql::transaction::{BEGIN, COMMIT, NUMBER, ROLLBACK, release, rollback_to, savepoint};
+use crate::sql::transaction::{
+    COMMIT, NUMBER, READ_ONLY, ROLLBACK, TransactionOptions, begin, release, rollback_to, savepoint, savepoint_name,
+};
 
 /// An open transaction. Dropping it rolls back: the `ROLLBACK` is sent before the connection goes back to the pool, so
 /// whoever gets it next is behind it (rule C12).
@@ -25,6 +29,8 @@ pub(crate) struct TransactionConnection {
     sent: Mutex<Sent>,
     /// Whether a statement has failed that no savepoint was rolled back for: the server refuses all others.
     failed: AtomicBool,
+    /// Whether the server has reported a conflict with another transaction, even one that a savepoint was rolled back for.
+    conflict: Arc<AtomicBool>,
 }
 
 /// Why a transaction is not known to be committed.
@@ -56,14 +62,30 @@ struct Sent {
     posted: Vec<Posted<'static, Result<(), tokio_postgres::Error>>>,
     open: bool,
     savepoints: u64,
+    /// The names of savepoints with a label.
+    labelled: FxHashMap<u64, String>,
+    /// Whether the server was asked to cancel what it is doing.
+    cancelled: bool,
+}
+
+impl Sent {
+    fn name(&self, savepoint: u64) -> String {
+        self.labelled.get(&savepoint).cloned().unwrap_or_else(|| savepoint_name(savepoint, None))
+    }
 }
 
 impl TransactionConnection {
     /// Begins a transaction.
     pub(crate) fn begin(connection: Connection) -> Self {
-        let begin = connection.post(BEGIN);
-        let sent = Sent { posted: vec![begin], open: true, savepoints: 0 };
-        Self { connection, sent: Mutex::new(sent), failed: AtomicBool::new(false) }
+        Self::begin_with(connection, TransactionOptions::new())
+    }
+
+    /// Begins a transaction with options, which are part of the `BEGIN`.
+    pub(crate) fn begin_with(connection: Connection, options: TransactionOptions) -> Self {
+        let posted = vec![connection.post(&begin(options))];
+        let sent = Sent { posted, open: true, savepoints: 0, labelled: FxHashMap::default(), cancelled: false };
+        let failed = AtomicBool::new(false);
+        Self { connection, sent: Mutex::new(sent), failed, conflict: Arc::default() }
     }
 
     /// Whether the transaction has not ended yet.
@@ -84,22 +106,41 @@ impl TransactionConnection {
     /// # Errors
     /// [`Error::TransactionAborted`] if a statement has failed: the server would refuse the savepoint.
     pub(crate) fn savepoint(&self) -> Result<u64, Error> {
+        self.savepoint_with(None, false)
+    }
+
+    /// Begins a savepoint: with a label in its name, or one that nothing can be written in.
+    ///
+    /// # Errors
+    /// As [`savepoint`](Self::savepoint).
+    pub(crate) fn savepoint_with(&self, label: Option<&str>, read_only: bool) -> Result<u64, Error> {
         self.check()?;
         let mut sent = self.sent.lock();
         sent.savepoints += 1;
         let number = sent.savepoints;
-        self.post(&mut sent, &savepoint(number));
+        if label.is_some() {
+            sent.labelled.insert(number, savepoint_name(number, label));
+        }
+        let begin = savepoint(&sent.name(number));
+        self.post(&mut sent, &begin);
+        if read_only {
+            self.post(&mut sent, READ_ONLY);
+        }
         Ok(number)
     }
 
     /// Ends a savepoint and keeps what was done since.
     pub(crate) fn release(&self, number: u64) {
-        self.post(&mut self.sent.lock(), &release(number));
+        let mut sent = self.sent.lock();
+        let text = release(&sent.name(number));
+        self.post(&mut sent, &text);
     }
 
     /// Undoes everything since the savepoint, and ends it.
     pub(crate) fn roll_back_to(&self, number: u64) {
-        self.post(&mut self.sent.lock(), &rollback_to(number));
+        let mut sent = self.sent.lock();
+        let text = rollback_to(&sent.name(number));
+        self.post(&mut sent, &text);
         self.failed.store(false, Ordering::Release);
     }
 
@@ -175,6 +216,24 @@ impl TransactionConnection {
         if failed {
             self.failed.store(true, Ordering::Release);
         }
+        if matches!(error, Some(Error::SerializationFailure { .. } | Error::Deadlock { .. })) {
+            self.conflict.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the server has reported a conflict with another transaction. The answer outlives the connection's use.
+    pub(crate) fn conflict(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.conflict)
+    }
+
+    /// Asks the server to cancel the statement that it is running for this transaction; answers when it has been told.
+    /// Nothing happens if it is running none.
+    pub(crate) async fn cancel(self: &Arc<Self>) {
+        self.sent.lock().cancelled = true;
+        // Finished even if this future is dropped, with the connection in hand: a request that arrived late would cancel
+        // a statement of whoever has the connection next.
+        let this = Arc::clone(self);
+        let _ = tokio::spawn(async move { this.connection.cancel().await }).await;
     }
 
     /// Waits for what was posted.
@@ -237,6 +296,10 @@ impl TransactionConnection {
                 Err(error) => failures.push((error, Some(index))),
             }
         }
+        for (error, _) in &failures {
+            self.note(Some(error));
+        }
+        self.note(commit.as_ref().err());
         let is_complete = failures.is_empty();
         let number = number.map_err(|error| failures.push((error, None))).unwrap_or_default();
         // The first failure is the cause; what follows only says that the transaction is aborted.
@@ -275,5 +338,9 @@ impl TransactionConnection {
 impl Drop for TransactionConnection {
     fn drop(&mut self) {
         self.abandon();
+        if self.sent.lock().cancelled {
+            // What the request to cancel has hit may have been the ROLLBACK, or the COMMIT.
+            drop(self.connection.post(ROLLBACK));
+        }
     }
 }

@@ -88,6 +88,7 @@ impl Error {
             &SqlState::T_R_DEADLOCK_DETECTED => Self::Deadlock { source },
             &SqlState::LOCK_NOT_AVAILABLE => Self::LockNotAvailable { entity: None, source: Some(source) },
             &SqlState::QUERY_CANCELED => Self::QueryCanceled { source },
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Self::ReadOnlyTransaction { source },
             &SqlState::IN_FAILED_SQL_TRANSACTION => Self::TransactionAborted,
             code if ends_connection(answer) => Self::Connection {
                 message: format!("the server ended the connection: {}", answer.message()),

@@ -77,7 +77,7 @@ impl<'a> Found<'a, '_> {
     /// Finds or makes the entity of each row.
     fn look_up(&mut self, graph: &Arc<UnitOfWork>, entity: &EntityDef, rows: &'a [Row]) -> Result<(), Error> {
         self.cells.reserve(rows.len());
-        let keep_made = graph.tracker.has_written();
+        let keep_made = graph.tracker.keeps_reads();
         let mut map = graph.map.lock();
         let by_key = map.of(entity.index);
         for row in rows {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
 use super::shared::Shared;
-use super::transaction::OpenTransaction;
+use super::transaction::{Callback, OpenTransaction};
 use super::write::Unfinished;
 use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
@@ -19,6 +19,8 @@ pub(crate) struct Session {
     graph: RwLock<Arc<UnitOfWork>>,
     pub(crate) tracker: Arc<Tracker>,
     pub(super) open: Mutex<Option<OpenTransaction>>,
+    /// What was registered outside of a transaction, and runs after the next COMMIT (rule D6).
+    pub(super) callbacks: Mutex<Vec<Callback>>,
     /// Held while a flush runs, or a scope begins or ends (rule A5).
     pub(super) serial: tokio::sync::Mutex<()>,
     /// A flush that nobody waits for any more, and that the server may carry out.
@@ -34,6 +36,7 @@ impl Session {
             graph: RwLock::new(graph),
             tracker,
             open: Mutex::new(None),
+            callbacks: Mutex::new(Vec::new()),
             serial: tokio::sync::Mutex::new(()),
             unfinished: Mutex::new(None),
         }
@@ -60,10 +63,15 @@ impl Session {
 
     /// Replaces the graph by an empty one.
     pub(super) fn clear(&self) {
-        let mut graph = self.graph.write();
-        graph.set_detached(true);
-        self.tracker.cleared(&graph);
-        *graph = UnitOfWork::new(Arc::clone(&self.orm.metadata), Arc::clone(&self.tracker));
+        {
+            let mut graph = self.graph.write();
+            graph.set_detached(true);
+            self.tracker.cleared(&graph);
+            *graph = UnitOfWork::new(Arc::clone(&self.orm.metadata), Arc::clone(&self.tracker));
+        }
+        // They were waiting for what is forgotten now.
+        let forgotten = std::mem::take(&mut *self.callbacks.lock());
+        drop(forgotten);
     }
 
     /// Restores the memory to the start of a scope (rule D2).

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::EntityManager;
 use super::session::Session;
+use super::transaction::run_callbacks;
 use crate::error::Error;
 use crate::metadata::Lifecycle;
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
@@ -58,8 +59,12 @@ impl EntityManager {
 
 impl Session {
     pub(super) async fn flush(&self) -> Result<FlushSummary, Error> {
-        let _serial = self.serialised().await?;
-        self.flush_unserialised(None).await
+        let serial = self.serialised().await?;
+        let summary = self.flush_unserialised(None).await?;
+        let callbacks = self.flushed();
+        drop(serial);
+        run_callbacks(callbacks).await;
+        Ok(summary)
     }
 
     /// A flush by somebody who holds `serial`. At the end of a scope it goes without a savepoint of its own, because its failure

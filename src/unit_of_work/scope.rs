@@ -38,6 +38,9 @@ struct Scope {
     kept: FxHashMap<usize, Kept>,
     /// Entities that were read after the scope had written: they may show rows that never were.
     loaded: Vec<Arc<dyn AnyCell>>,
+    /// Of the outermost scope: entities that were read before any scope had written. They show what was committed, which
+    /// may be outdated if the transaction was in conflict with another one.
+    loaded_before: Vec<Arc<dyn AnyCell>>,
     has_written: bool,
     /// Entities whose UUID key was made, and the property that it is in.
     made_keys: Vec<(Arc<dyn AnyCell>, usize)>,
@@ -186,6 +189,11 @@ impl Tracker {
         !self.is_flat() && self.state.lock().scopes.iter().any(|scope| scope.has_written)
     }
 
+    /// Whether [`loaded`](Self::loaded) wants to know of what is read.
+    pub(crate) fn keeps_reads(&self) -> bool {
+        !self.is_flat()
+    }
+
     /// Notes entities that were read for the first time.
     pub(crate) fn loaded(&self, cells: &[Arc<dyn AnyCell>]) {
         if self.is_flat() {
@@ -194,6 +202,8 @@ impl Tracker {
         let mut state = self.state.lock();
         if let Some(scope) = state.scopes.iter_mut().rev().find(|scope| scope.has_written) {
             scope.loaded.extend(cells.iter().cloned());
+        } else if let Some(outermost) = state.scopes.first_mut() {
+            outermost.loaded_before.extend(cells.iter().cloned());
         }
     }
 
@@ -201,6 +211,20 @@ impl Tracker {
     pub(crate) fn wrote(&self) {
         if let Some(scope) = self.state.lock().scopes.last_mut() {
             scope.has_written = true;
+        }
+    }
+
+    /// From here on what is read is undone together with the innermost scope, even if nothing is written in it.
+    pub(crate) fn undo_reads(&self) {
+        self.wrote();
+    }
+
+    /// Everything that was read for the first time since the outermost scope was opened may be outdated: it is undone
+    /// together with that scope, so that whoever tries again reads it again.
+    pub(crate) fn distrust_reads(&self) {
+        if let Some(scope) = self.state.lock().scopes.first_mut() {
+            let before = std::mem::take(&mut scope.loaded_before);
+            scope.loaded.extend(before);
         }
     }
 
@@ -222,6 +246,7 @@ impl Tracker {
             pending_at_start,
             kept: FxHashMap::default(),
             loaded: Vec::new(),
+            loaded_before: Vec::new(),
             has_written: false,
             made_keys: Vec::new(),
             cleared: None,

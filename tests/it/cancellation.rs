@@ -13,6 +13,7 @@ use crate::support::Fixture;
 use howdah::prelude::*;
 
 mod lost_connection;
+mod scopes;
 
 /// Polls a future at most so many times; `None` if it was not done by then. The future is dropped either way.
 pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
