@@ -26,7 +26,9 @@ pub(crate) enum Verb {
     ReadBack,
     Update,
     Delete,
+    DeleteByKeys,
     PivotInsert,
+    PivotPlace,
     PivotDelete,
     PivotClear,
 }

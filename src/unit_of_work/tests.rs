@@ -121,7 +121,9 @@ impl Desk {
                 format!("update {}", self.rows(*entity, properties, rows))
             }
             PlannedStatement::Delete { entity, rows } => format!("delete {}", self.rows(*entity, &[], rows)),
+            PlannedStatement::DeleteRows { removal } => format!("delete rows {removal}"),
             PlannedStatement::Link { link } => format!("link {link}"),
+            PlannedStatement::Place { link } => format!("place {link}"),
             PlannedStatement::Unlink { link } => format!("unlink {link}"),
             PlannedStatement::Clear { clear } => format!("clear {clear}"),
             PlannedStatement::Park { entity, properties, rows } => {

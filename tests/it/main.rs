@@ -18,6 +18,7 @@
 
 mod agreement;
 mod borrowing;
+mod by_reference;
 mod cancellation;
 mod cascades;
 mod change_tracking;
@@ -41,6 +42,7 @@ mod many_to_many;
 mod merging;
 mod metadata;
 mod naming;
+mod ordered_many_to_many;
 mod ordering;
 mod populate;
 mod proxy;
