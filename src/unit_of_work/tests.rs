@@ -160,7 +160,7 @@ fn c6_parents_first_one_statement_a_column_set() {
         let book = desk.persist(NewBook { title: "t".into(), author: author.to_ref() });
         if index == 0 {
             book.write().printed_at = Utc::now();
-            book.write().tags.add(&desk.create(NewTag { name: "rome".into() }));
+            book.write().tags.add(desk.create(NewTag { name: "rome".into() }));
         }
     }
     assert_snapshot!(desk.plan().unwrap(), @r"

@@ -177,7 +177,7 @@ impl AnyCollection for Items {
         removed_since.into_iter().for_each(|item| {
             pending.removed.push(item);
         });
-        let known = if sent.cleared { Some(ItemList::new()) } else { self.stored().map(ItemList::clone) };
+        let known = if sent.cleared { Some(ItemList::new()) } else { self.stored().cloned() };
         if let Some(mut known) = known {
             known.retain(|item| !removed.contains(item) && !added.contains(item));
             added.iter().for_each(|item| {
