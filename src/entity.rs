@@ -24,7 +24,7 @@ mod state;
 pub(crate) use borrow::holds_no_guard;
 pub(crate) use cell::Cell;
 use cell_link::CellLink;
-pub use collection::Collection;
+pub use collection::{Collection, CollectionItem};
 pub use field_path::{FieldPath, FieldSet};
 pub use guard::{ReadGuard, WriteGuard};
 pub use managed::Managed;

@@ -98,8 +98,8 @@ pub use integration::testing;
 pub use config::OrmBuilder;
 pub use driver::StatementLog;
 pub use entity::{
-    Change, Collection, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Managed, ReadGuard, Ref, Relation,
-    WriteGuard,
+    Change, Collection, CollectionItem, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Managed, ReadGuard, Ref,
+    Relation, WriteGuard,
 };
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity};

@@ -72,6 +72,9 @@ impl EntityManager {
     /// Schedules entities for DELETE by the next flush: one or many handles. What their relations declare as
     /// `cascade(remove)` or `orphan_removal` goes with them, as far as it is loaded. A new entity is only taken off the
     /// schedule. Sends nothing.
+    ///
+    /// A [`Ref`] to a row that is not loaded schedules a DELETE by its key, without a SELECT: whatever the row's version is,
+    /// and no error if there is no such row. Its rows in pivot tables go along, and nothing else.
     pub fn remove<R: Remove>(&self, entity: R) {
         entity.remove_from(self);
     }

@@ -22,8 +22,8 @@ pub use definition::{
 pub use naming::{EntityCaseNamingStrategy, NamingStrategy, UnderscoreNamingStrategy};
 pub use object::GraphLink;
 pub(crate) use object::{
-    AnyCell, AnyCollection, AnyReference, CollectionChanges, EntityObject, EntityView, Graph, Lifecycle,
-    ReferenceTarget, Snapshot, address,
+    AnyCell, AnyCollection, AnyReference, CollectionChanges, EntityObject, EntityView, Graph, Lifecycle, Member,
+    ReferenceTarget, RowLink, Sequence, Snapshot, address,
 };
 pub use property::{ColumnType, Property};
 pub(crate) use resolve::Metadata;

@@ -21,14 +21,14 @@ mod together;
 pub(crate) mod transaction;
 mod update;
 
-pub(crate) use delete::delete;
+pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Bound, Expression, Operator, OrderTerm, Quantifier, Selection};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure};
 pub(crate) use insert::insert;
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
 pub(crate) use lock::{LockStrength, LockWait, RowLock, row};
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
-pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, select_through_pivot};
+pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, pivot_place, select_through_pivot};
 pub(crate) use select::{count, exists, select, select_by_columns};
 pub(crate) use texts::{StatementTexts, Verb};
 pub(crate) use together::{read_back, together, together_delete, together_insert};

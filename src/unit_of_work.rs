@@ -96,7 +96,10 @@ impl UnitOfWork {
                 }
                 continue;
             }
-            if let Some(reference) = value.property_at_mut(index).as_reference_mut()
+            let value = value.property_at_mut(index);
+            if let Some(collection) = value.as_collection_mut() {
+                collection.belong_to(property);
+            } else if let Some(reference) = value.as_reference_mut()
                 && let crate::metadata::ReferenceTarget::Key(key) = reference.target()
             {
                 reference.set_key(Some(&key), &self.link);
@@ -124,7 +127,13 @@ impl UnitOfWork {
                 self.tracker.keep_state(cell);
                 cell.set_lifecycle(Lifecycle::Managed);
             }
-            Lifecycle::Scheduled | Lifecycle::Managed | Lifecycle::Detached => {}
+            Lifecycle::Managed => {
+                // It may have been removed by reference before it was loaded.
+                if let (Some(key), Some(entity)) = (cell.key(), self.metadata.find(cell.meta())) {
+                    self.tracker.forget_removed_rows(&[(entity.index, key)]);
+                }
+            }
+            Lifecycle::Scheduled | Lifecycle::Detached => {}
         }
         self.tracker.add_pending(cell);
     }
@@ -143,6 +152,15 @@ impl UnitOfWork {
             }
             Lifecycle::Detached => self.tracker.add_pending(cell),
             Lifecycle::New | Lifecycle::Removing | Lifecycle::Removed => {}
+        }
+    }
+
+    /// Schedules the row with this key for DELETE, loaded or not.
+    pub(crate) fn schedule_row_removal(&self, meta: &'static EntityMeta, key: Key) {
+        let Some(entity) = self.metadata.find(meta) else { return };
+        match self.find(entity.index, &key) {
+            Some(cell) => self.schedule_removal(&cell),
+            None => self.tracker.remove_row(entity.index, key),
         }
     }
 

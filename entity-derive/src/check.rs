@@ -165,6 +165,7 @@ fn check_inverse_options(field: &Field, relation: &Relation, errors: &Errors) {
         ("pivot_table", relation.pivot_table.is_some()),
         ("join_column", !relation.join_columns.is_empty()),
         ("inverse_join_column", !relation.inverse_join_columns.is_empty()),
+        ("fixed_order", relation.fixed_order),
     ];
     for (option, given) in owning_side {
         if given {

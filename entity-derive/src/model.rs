@@ -127,6 +127,8 @@ pub struct Relation {
     pub pivot_table: Option<LitStr>,
     pub join_columns: Vec<LitStr>,
     pub inverse_join_columns: Vec<LitStr>,
+    pub fixed_order: bool,
+    pub fixed_order_column: Option<LitStr>,
 }
 
 impl Relation {
@@ -150,6 +152,8 @@ impl Relation {
             pivot_table: None,
             join_columns: Vec::new(),
             inverse_join_columns: Vec::new(),
+            fixed_order: false,
+            fixed_order_column: None,
         }
     }
 

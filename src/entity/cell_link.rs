@@ -34,18 +34,8 @@ impl<T: Entity> CellLink<T> {
         self.cell.upgrade().and_then(Cell::downcast)
     }
 
-    /// Whether the cell is still there.
-    pub(super) fn is_alive(&self) -> bool {
-        self.cell.strong_count() > 0
-    }
-
-    /// Whether this is a link to `cell`.
-    pub(super) fn is(&self, cell: &Arc<Cell<T>>) -> bool {
-        std::ptr::addr_eq(self.cell.as_ptr(), Arc::as_ptr(cell))
-    }
-
-    /// Whether both are links to the same cell.
-    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(self.cell.as_ptr(), other.cell.as_ptr())
+    /// The link without its type.
+    pub(super) fn to_weak(&self) -> Weak<dyn AnyCell> {
+        Weak::clone(&self.cell)
     }
 }

@@ -1,61 +1,86 @@
 //! The value of a to-many relation: what the database has, if it was loaded, and what was added and removed since.
+//!
+//! [`Collection`] is the typed shell; what it does is done by `items` and, for the unit of work, by `tracking`, which
+//! know nothing of the type.
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::marker::PhantomData;
 
 use serde::{Serialize, Serializer};
 
 use super::reference::serialize_key;
-use super::{Cell, CellLink, Entity, Managed};
+use super::{Entity, Managed, Ref};
 use crate::error::Error;
-use crate::metadata::{AnyCell, AnyCollection, CollectionChanges, Property, PropertyMeta};
+use crate::metadata::{AnyCollection, Member, Property, PropertyMeta};
 use crate::types::Key;
+
+mod argument;
+mod item_list;
+mod items;
+mod tracking;
+
+pub use argument::CollectionItem;
+use items::{Items, Known};
 
 /// The items of a to-many relation.
 ///
 /// A collection that was not loaded can be added to and removed from; what is in it is [`Error::NotLoaded`] until
 /// it is populated or `load`ed. The collections of a new entity are loaded: they are empty.
 ///
+/// Items are named by their handles, or by a [`Ref`] where they need not be loaded:
+/// `post.write().tags.add(em.get_reference::<Tag>(7))` links two rows without reading either.
+///
 /// Changes are written by the next flush: an added entity of a one-to-many gets its owning side set, a removed one is
 /// deleted (`orphan_removal`) or its owning side is set to NULL; of a many-to-many the rows of the pivot table are
-/// inserted and deleted.
+/// inserted and deleted. A relation with a `fixed_order` keeps the items in the order in which they were added or `set`.
 pub struct Collection<T: Entity> {
-    /// What the database has; shared with the copies that change tracking makes.
-    loaded: Option<Arc<Vec<CellLink<T>>>>,
-    added: Vec<CellLink<T>>,
-    removed: Vec<CellLink<T>>,
-    /// Whether everything that is not in `added` is to go, without knowing it.
-    cleared: bool,
-    relation: Option<&'static PropertyMeta>,
+    items: Items,
+    entity: PhantomData<fn() -> T>,
 }
 
 impl<T: Entity> Collection<T> {
     /// An empty collection, for a new entity.
     #[must_use]
-    pub fn new() -> Self {
-        Self { loaded: Some(Arc::default()), added: Vec::new(), removed: Vec::new(), cleared: false, relation: None }
+    pub const fn new() -> Self {
+        Self { items: Items::new(Known::Nothing, None), entity: PhantomData }
     }
 
     /// A collection whose items are not known: what a row that was read has.
     #[doc(hidden)]
     #[must_use]
-    pub fn unloaded(relation: &'static PropertyMeta) -> Self {
-        Self { loaded: None, added: Vec::new(), removed: Vec::new(), cleared: false, relation: Some(relation) }
+    pub const fn unloaded(relation: &'static PropertyMeta) -> Self {
+        Self { items: Items::new(Known::Unknown, Some(relation)), entity: PhantomData }
     }
 
-    /// Whether the items are known.
+    /// Whether [`items`](Self::items) would answer with the items.
     pub fn is_loaded(&self) -> bool {
-        self.loaded.is_some() || self.cleared
+        self.items.is_known() && !self.items.has_unloaded()
     }
 
     /// The items: what was loaded, with what was added and without what was removed since.
     ///
     /// # Errors
-    /// [`Error::NotLoaded`] if the collection was not loaded.
+    /// [`Error::NotLoaded`] if the collection was not loaded, or an item was put in by reference and is not loaded.
     pub fn items(&self) -> Result<Vec<Managed<T>>, Error> {
-        self.check_loaded()?;
-        Ok(self.current().filter_map(Managed::attach).collect())
+        self.check_known()?;
+        if self.items.has_unloaded() {
+            return Err(self.not_loaded());
+        }
+        Ok(self.items.current().filter_map(|item| handle(item.entity()?)).collect())
+    }
+
+    /// The items as references: also where an item was put in by reference and is not loaded.
+    ///
+    /// # Errors
+    /// [`Error::NotLoaded`] if the collection was not loaded.
+    pub fn references(&self) -> Result<Vec<Ref<T>>, Error> {
+        self.check_known()?;
+        let reference = |member| match member {
+            Member::Entity(cell) => Some(handle(cell)?.to_ref()),
+            Member::Row(row) => Ref::from_key(&row.key, row.graph),
+        };
+        Ok(self.items.members().filter_map(reference).collect())
     }
 
     /// How many items there are.
@@ -63,8 +88,8 @@ impl<T: Entity> Collection<T> {
     /// # Errors
     /// [`Error::NotLoaded`] if the collection was not loaded.
     pub fn len(&self) -> Result<usize, Error> {
-        self.check_loaded()?;
-        Ok(self.current().count())
+        self.check_known()?;
+        Ok(self.items.current().count())
     }
 
     /// Whether there are no items.
@@ -72,101 +97,55 @@ impl<T: Entity> Collection<T> {
     /// # Errors
     /// [`Error::NotLoaded`] if the collection was not loaded.
     pub fn is_empty(&self) -> Result<bool, Error> {
-        self.check_loaded()?;
-        Ok(self.current().next().is_none())
+        self.check_known()?;
+        Ok(self.items.current().next().is_none())
     }
 
     /// Whether the entity is one of the items.
     ///
     /// # Errors
     /// [`Error::NotLoaded`] if the collection was not loaded and the entity was neither added nor removed.
-    pub fn contains(&self, item: &Managed<T>) -> Result<bool, Error> {
-        if holds(&self.added, &item.cell) {
-            return Ok(true);
-        }
-        if holds(&self.removed, &item.cell) {
-            return Ok(false);
-        }
-        self.check_loaded()?;
-        Ok(self.loaded.as_ref().is_some_and(|loaded| holds(loaded, &item.cell)))
+    pub fn contains(&self, item: impl CollectionItem<T>) -> Result<bool, Error> {
+        self.items.contains(&item.item().0).ok_or_else(|| self.not_loaded())
     }
 
-    /// Adds an entity. Does nothing if it is an item already.
-    pub fn add(&mut self, item: &Managed<T>) {
-        let cell = &item.cell;
-        if let Some(index) = position(&self.removed, cell) {
-            self.removed.remove(index);
-            // Of a collection that is not loaded it is not known whether it was there: insert if absent.
-            if self.loaded.as_ref().is_some_and(|loaded| holds(loaded, cell)) {
-                return;
-            }
-        }
-        let there = self.loaded.as_ref().is_some_and(|loaded| holds(loaded, cell));
-        if !there && !holds(&self.added, cell) {
-            self.added.push(CellLink::new(cell));
-        }
+    /// Adds an item, behind the others. Does nothing if it is one already. Of a collection that is not loaded the flush
+    /// inserts the row of the pivot table if it is absent.
+    pub fn add(&mut self, item: impl CollectionItem<T>) {
+        self.items.add(item.item().0);
     }
 
-    /// Removes an entity. Does nothing if it is known not to be an item.
-    pub fn remove(&mut self, item: &Managed<T>) {
-        let cell = &item.cell;
-        if let Some(index) = position(&self.added, cell) {
-            self.added.remove(index);
-        }
-        let known = self.loaded.as_ref().map(|loaded| holds(loaded, cell));
-        let may_be_there = known.unwrap_or(!self.cleared);
-        if may_be_there && !holds(&self.removed, cell) {
-            self.removed.push(CellLink::new(cell));
-        }
+    /// Removes an item. Does nothing if it is known not to be one.
+    pub fn remove(&mut self, item: impl CollectionItem<T>) {
+        self.items.remove(item.item().0);
     }
 
-    /// Replaces the items.
-    pub fn set<'a>(&mut self, items: impl IntoIterator<Item = &'a Managed<T>>) {
-        self.remove_all();
-        for item in items {
-            self.add(item);
-        }
+    /// Replaces the items. Of a relation with a `fixed_order` this is their order.
+    pub fn set<I: CollectionItem<T>>(&mut self, items: impl IntoIterator<Item = I>) {
+        self.items.set(&mut items.into_iter().map(|item| item.item().0));
     }
 
     /// Removes all items.
     pub fn remove_all(&mut self) {
-        self.added.clear();
-        match &self.loaded {
-            Some(loaded) => self.removed = loaded.iter().filter(|item| item.is_alive()).cloned().collect(),
-            None => {
-                self.removed.clear();
-                self.cleared = true;
-            }
-        }
+        self.items.remove_all();
     }
 
-    fn check_loaded(&self) -> Result<(), Error> {
-        if self.is_loaded() {
-            return Ok(());
-        }
-        Err(match self.relation {
+    fn check_known(&self) -> Result<(), Error> {
+        if self.items.is_known() { Ok(()) } else { Err(self.not_loaded()) }
+    }
+
+    fn not_loaded(&self) -> Error {
+        match self.items.relation {
             Some(relation) => Error::NotLoaded { entity: relation.entity, relation: relation.name },
             None => Error::NotLoaded { entity: T::meta().name, relation: "" },
-        })
-    }
-
-    /// The items that are still in their graph.
-    fn current(&self) -> impl Iterator<Item = Arc<Cell<T>>> + '_ {
-        let loaded = self.loaded.as_deref().map_or(&[][..], Vec::as_slice);
-        loaded
-            .iter()
-            .filter_map(CellLink::upgrade)
-            .filter(|cell| !holds(&self.removed, cell))
-            .chain(self.added.iter().filter_map(CellLink::upgrade))
+        }
     }
 }
 
-fn position<T: Entity>(items: &[CellLink<T>], cell: &Arc<Cell<T>>) -> Option<usize> {
-    items.iter().position(|item| item.is(cell))
-}
-
-fn holds<T: Entity>(items: &[CellLink<T>], cell: &Arc<Cell<T>>) -> bool {
-    position(items, cell).is_some()
+/// A handle to an item that is still in its graph.
+fn handle<T: Entity>(cell: std::sync::Arc<dyn crate::metadata::AnyCell>) -> Option<Managed<T>> {
+    let graph = cell.graph().upgrade()?;
+    Managed::from_cell(cell, graph)
 }
 
 impl<T: Entity> Default for Collection<T> {
@@ -177,31 +156,34 @@ impl<T: Entity> Default for Collection<T> {
 
 impl<T: Entity> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Self {
-            loaded: self.loaded.clone(),
-            added: self.added.clone(),
-            removed: self.removed.clone(),
-            cleared: self.cleared,
-            relation: self.relation,
-        }
+        Self { items: self.items.clone(), entity: PhantomData }
     }
 }
 
 impl<T: Entity> fmt::Debug for Collection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_loaded() {
-            f.debug_list().entries(self.current().map(|cell| cell as Arc<dyn AnyCell>)).finish()
-        } else {
-            write!(f, "Collection<{}>(not loaded)", T::meta().name)
+        if self.items.is_known() { self.items.fmt(f) } else { write!(f, "Collection<{}>(not loaded)", T::meta().name) }
+    }
+}
+
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        for member in self.members() {
+            match &member {
+                Member::Entity(cell) => list.entry(cell),
+                Member::Row(row) => list.entry(row),
+            };
         }
+        list.finish()
     }
 }
 
 /// Serializes as the array of the items' keys, `null` if the collection is not loaded.
 impl<T: Entity> Serialize for Collection<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.is_loaded() {
-            serializer.collect_seq(self.current().map(|cell| SerializedKey(cell.key())))
+        if self.items.is_known() {
+            serializer.collect_seq(self.items.current().map(|item| SerializedKey(item.key())))
         } else {
             serializer.serialize_none()
         }
@@ -215,99 +197,6 @@ impl Serialize for SerializedKey {
         match &self.0 {
             Some(key) => serialize_key(key, serializer),
             None => serializer.serialize_none(),
-        }
-    }
-}
-
-/// The cells that are still there.
-fn upgrade<T: Entity>(items: &[CellLink<T>]) -> Vec<Arc<dyn AnyCell>> {
-    items.iter().filter_map(CellLink::upgrade).map(|cell| cell as Arc<dyn AnyCell>).collect()
-}
-
-/// The items that these cells are.
-fn downgrade<T: Entity>(cells: &[Arc<dyn AnyCell>]) -> Vec<CellLink<T>> {
-    let cells = cells.iter().filter_map(|cell| Cell::<T>::downcast(Arc::clone(cell)));
-    cells.map(|cell| CellLink::new(&cell)).collect()
-}
-
-fn has<T: Entity>(items: &[CellLink<T>], item: &CellLink<T>) -> bool {
-    items.iter().any(|other| other.ptr_eq(item))
-}
-
-impl<T: Entity> AnyCollection for Collection<T> {
-    fn is_filled(&self) -> bool {
-        self.loaded.is_some()
-    }
-
-    fn is_changed(&self) -> bool {
-        !self.added.is_empty() || !self.removed.is_empty() || self.cleared
-    }
-
-    fn changes(&self) -> CollectionChanges {
-        let added = upgrade(&self.added);
-        let removed = upgrade(&self.removed);
-        let lost = self.added.len() + self.removed.len() - added.len() - removed.len();
-        CollectionChanges { added, removed, cleared: self.cleared, lost }
-    }
-
-    fn cells(&self) -> Option<Vec<Arc<dyn AnyCell>>> {
-        self.is_loaded().then(|| self.current().map(|cell| cell as Arc<dyn AnyCell>).collect())
-    }
-
-    fn fill(&mut self, cells: &[Arc<dyn AnyCell>]) {
-        let items: Vec<CellLink<T>> = downgrade(cells);
-        if self.cleared {
-            // Now it is known what was to be removed.
-            self.removed = items.iter().filter(|item| !has(&self.added, item)).cloned().collect();
-            self.cleared = false;
-        }
-        self.added.retain(|added| !has(&items, added));
-        self.loaded = Some(Arc::new(items));
-    }
-
-    fn settle(&mut self, sent: &CollectionChanges) {
-        let (added, removed): (Vec<CellLink<T>>, Vec<CellLink<T>>) = (downgrade(&sent.added), downgrade(&sent.removed));
-        let wanted = |item: &CellLink<T>| {
-            let loaded = self.loaded.as_ref().is_some_and(|loaded| has(loaded, item));
-            has(&self.added, item) || (loaded && !has(&self.removed, item))
-        };
-        // What the user has taken back since is the next change.
-        let removed_since: Vec<CellLink<T>> = added.iter().filter(|item| !wanted(item)).cloned().collect();
-        let added_since: Vec<CellLink<T>> = removed.iter().filter(|item| wanted(item)).cloned().collect();
-        self.added.retain(|item| !has(&added, item));
-        self.added.extend(added_since);
-        self.removed.retain(|item| !has(&removed, item));
-        self.removed.extend(removed_since);
-        let known = if sent.cleared { Some(&[][..]) } else { self.loaded.as_deref().map(Vec::as_slice) };
-        if let Some(known) = known {
-            let kept = known.iter().filter(|item| !has(&removed, item) && !has(&added, item));
-            self.loaded = Some(Arc::new(kept.chain(&added).cloned().collect()));
-        }
-        if sent.cleared {
-            self.cleared = false;
-        }
-    }
-
-    fn discard(&mut self) {
-        self.added.clear();
-        self.removed.clear();
-        self.cleared = false;
-    }
-
-    fn absorb(&mut self, cell: &Arc<dyn AnyCell>, present: bool) {
-        let Some(cell) = Cell::<T>::downcast(Arc::clone(cell)) else { return };
-        // What was pending has happened.
-        let settled = if present { &mut self.added } else { &mut self.removed };
-        if let Some(index) = position(settled, &cell) {
-            settled.remove(index);
-        }
-        let Some(loaded) = &mut self.loaded else { return };
-        match position(loaded, &cell) {
-            None if present => Arc::make_mut(loaded).push(CellLink::new(&cell)),
-            Some(index) if !present => {
-                Arc::make_mut(loaded).remove(index);
-            }
-            _ => {}
         }
     }
 }
@@ -332,10 +221,10 @@ impl<T: Entity> Property for Collection<T> {
     }
 
     fn as_collection(&self) -> Option<&dyn AnyCollection> {
-        Some(self)
+        Some(&self.items)
     }
 
     fn as_collection_mut(&mut self) -> Option<&mut dyn AnyCollection> {
-        Some(self)
+        Some(&mut self.items)
     }
 }

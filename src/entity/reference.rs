@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::{Serialize, Serializer};
 
 use super::{Cell, CellLink, Entity, Managed};
 use crate::error::Error;
-use crate::metadata::{AnyCell, AnyReference, GraphLink, Property, ReferenceTarget};
+use crate::metadata::{AnyCell, AnyReference, GraphLink, Property, ReferenceTarget, RowLink};
 use crate::types::{EntityKey, Key, KeyPart, RowReader};
 
 /// A reference to an entity: what a to-one relation holds.
@@ -46,6 +46,19 @@ impl<T: Entity> Ref<T> {
         match cell.key().and_then(|key| T::Id::from_key(&key)) {
             Some(id) => Self::to_row(id, cell.graph().clone()),
             None => Self { target: Target::Cell(CellLink::new(cell)) },
+        }
+    }
+
+    /// A reference to the row with this key; `None` if it is a key of another type.
+    pub(super) fn from_key(key: &Key, graph: GraphLink) -> Option<Self> {
+        T::Id::from_key(key).map(|id| Self::to_row(id, graph))
+    }
+
+    /// The row, or the entity that the reference was made to before it had a key.
+    pub(crate) fn row(&self) -> Result<RowLink, Weak<dyn AnyCell>> {
+        match &self.target {
+            Target::Row(id, graph) => Ok(RowLink { meta: T::meta(), key: id.to_key(), graph: graph.clone() }),
+            Target::Cell(cell) => Err(cell.to_weak()),
         }
     }
 

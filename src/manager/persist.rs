@@ -1,7 +1,7 @@
 //! What `persist` and `remove` take: one entity or many, as handles or as values.
 
 use super::EntityManager;
-use crate::entity::{Entity, IntoEntity, Managed};
+use crate::entity::{Entity, IntoEntity, Managed, Ref};
 
 /// Something that [`EntityManager::persist`] takes: a handle, an entity, its `New…` struct, or several of them.
 #[diagnostic::on_unimplemented(
@@ -81,10 +81,10 @@ impl<T: Entity> Persist for &Vec<Managed<T>> {
     }
 }
 
-/// Something that [`EntityManager::remove`] takes: a handle, or several.
+/// Something that [`EntityManager::remove`] takes: a handle, a reference, or several of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be removed",
-    label = "expected a handle (&Managed<T>) or several of them"
+    label = "expected a handle (&Managed<T>), a Ref<T>, or several of them"
 )]
 pub trait Remove {
     #[doc(hidden)]
@@ -104,6 +104,25 @@ impl<T: Entity> Remove for &Managed<T> {
 }
 
 impl<T: Entity> Remove for Managed<T> {
+    fn remove_from(self, em: &EntityManager) {
+        (&self).remove_from(em);
+    }
+}
+
+impl<T: Entity> Remove for &Ref<T> {
+    fn remove_from(self, em: &EntityManager) {
+        match self.row() {
+            Ok(row) => em.graph().schedule_row_removal(row.meta, row.key),
+            Err(_) => {
+                if let Ok(handle) = self.get() {
+                    handle.remove_from(em);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Entity> Remove for Ref<T> {
     fn remove_from(self, em: &EntityManager) {
         (&self).remove_from(em);
     }

@@ -221,6 +221,10 @@ pub struct RelationMeta {
     pub join_columns: &'static [&'static str],
     /// The pivot columns that refer to the target.
     pub inverse_join_columns: &'static [&'static str],
+    /// Whether the items have an order.
+    pub fixed_order: bool,
+    /// The pivot column of the order, where it was named by hand.
+    pub fixed_order_column: Option<&'static str>,
 }
 
 /// An index or a unique constraint of several properties.

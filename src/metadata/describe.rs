@@ -69,6 +69,8 @@ impl PropertyMeta {
                 pivot_table: None,
                 join_columns: &[],
                 inverse_join_columns: &[],
+                fixed_order: false,
+                fixed_order_column: None,
             }),
         }
     }
@@ -184,6 +186,10 @@ relation_options! {
     join_columns: &'static [&'static str] => plain;
     /// `inverse_join_column = "tag_id"`
     inverse_join_columns: &'static [&'static str] => plain;
+    /// `fixed_order`
+    fixed_order: bool => plain;
+    /// `fixed_order_column = "position"`
+    fixed_order_column: &'static str => Some;
 }
 
 impl PropertyMeta {

@@ -41,6 +41,11 @@ pub trait NamingStrategy: Debug + Send + Sync + 'static {
         }
     }
 
+    /// The column of a pivot table that keeps the items' order (`fixed_order`): `id`, as in the pivot tables of MikroORM.
+    fn order_column_name(&self) -> String {
+        "id".to_owned()
+    }
+
     /// An index or constraint: `suffix` is `unique`, `foreign`, `index`, `check` or `pkey`.
     fn constraint_name(&self, table: &str, columns: &[&str], suffix: &str) -> String {
         if columns.is_empty() {

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::definition::EntityMeta;
+use super::definition::{EntityMeta, PropertyMeta};
 use super::property::Property;
 use crate::error::Error;
 use crate::types::Key;
@@ -236,31 +236,92 @@ pub trait AnyReference {
     fn set_cell(&mut self, cell: &Arc<dyn AnyCell>) -> bool;
 }
 
+/// A row of a graph that is known by its key, loaded or not.
+#[derive(Clone)]
+pub struct RowLink {
+    /// The entity's description.
+    pub meta: &'static EntityMeta,
+    /// The key of the row.
+    pub key: Key,
+    /// Where the entity is looked for.
+    pub graph: GraphLink,
+}
+
+impl RowLink {
+    /// The entity, if it is loaded.
+    pub fn resolve(&self) -> Option<Arc<dyn AnyCell>> {
+        self.graph.upgrade()?.lookup(self.meta, &self.key)
+    }
+}
+
+impl fmt::Debug for RowLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.meta.name, self.key)
+    }
+}
+
+/// An item of a collection.
+#[derive(Clone, Debug)]
+pub enum Member {
+    /// An entity.
+    Entity(Arc<dyn AnyCell>),
+    /// A row that was put in by reference.
+    Row(RowLink),
+}
+
+impl Member {
+    /// The key, once it is known.
+    pub fn key(&self) -> Option<Key> {
+        match self {
+            Self::Entity(cell) => cell.key(),
+            Self::Row(row) => Some(row.key.clone()),
+        }
+    }
+}
+
 /// What has been done to a collection since it was loaded or flushed.
 #[derive(Clone, Debug, Default)]
 pub struct CollectionChanges {
-    /// Entities that were added.
-    pub added: Vec<Arc<dyn AnyCell>>,
-    /// Entities that were removed.
-    pub removed: Vec<Arc<dyn AnyCell>>,
+    /// What was added.
+    pub added: Vec<Member>,
+    /// What was removed.
+    pub removed: Vec<Member>,
     /// Whether everything else was removed, though it is not known what that is (`set` or `remove_all` of a collection
     /// that is not loaded).
     pub cleared: bool,
     /// How many entities were added or removed that are gone together with their graph.
     pub lost: usize,
+    /// The items in the order in which they are to be, where the relation has a fixed order and all items are known.
+    pub sequence: Option<Sequence>,
+}
+
+/// The items of an ordered collection.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// All of them, in order.
+    pub items: Vec<Member>,
+    /// How many, from the first on, the database has in this order already.
+    pub kept: usize,
 }
 
 impl CollectionChanges {
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && !self.cleared && self.lost == 0
+        let ordered = self.sequence.as_ref().is_none_or(|sequence| sequence.kept == sequence.items.len());
+        self.added.is_empty() && self.removed.is_empty() && !self.cleared && self.lost == 0 && ordered
     }
 }
 
 /// A [`Collection`](crate::Collection) without its type.
 pub trait AnyCollection {
-    /// Whether it is known what the database has. (What is in a collection can be known without that: everything was
-    /// removed.)
+    /// The relation; `None` for a collection that is no entity's yet.
+    fn relation(&self) -> Option<&'static PropertyMeta>;
+
+    /// Says which relation the collection is the value of.
+    fn belong_to(&mut self, relation: &'static PropertyMeta);
+
+    /// Whether it is known what the database has, and all of it is loaded. (What is in a collection can be known without
+    /// that: everything was removed.)
     fn is_filled(&self) -> bool;
 
     /// Whether [`changes`](Self::changes) would be empty; cheaper.
@@ -269,18 +330,22 @@ pub trait AnyCollection {
     /// What has been done since the collection was loaded or flushed.
     fn changes(&self) -> CollectionChanges;
 
-    /// The items, with what was added and without what was removed; `None` if the collection is not loaded.
+    /// The items that are loaded, with what was added and without what was removed; `None` if it is not known what is in
+    /// the collection.
     fn cells(&self) -> Option<Vec<Arc<dyn AnyCell>>>;
 
     /// Fills the collection with what the database has; pending additions and removals stay.
     fn fill(&mut self, cells: &[Arc<dyn AnyCell>]);
 
-    /// Ends a flush: what was sent is now what the database has. What was done since stays pending.
-    fn settle(&mut self, sent: &CollectionChanges);
+    /// Ends a flush of this graph: what was sent is now what the database has. What was done since stays pending.
+    fn settle(&mut self, sent: &CollectionChanges, graph: &GraphLink);
 
     /// Drops the pending changes.
     fn discard(&mut self);
 
-    /// Takes an item in or out that the database has got or lost, if the collection is loaded.
-    fn absorb(&mut self, cell: &Arc<dyn AnyCell>, present: bool);
+    /// What the database has, whatever was done since; `None` if that is not known.
+    fn stored_members(&self) -> Option<Vec<Member>>;
+
+    /// Takes an item in or out that the database has got or lost, if it is known what is in the collection.
+    fn absorb(&mut self, item: &Member, present: bool);
 }

@@ -239,6 +239,7 @@ impl Resolver<'_> {
             let mirrored = PivotDef {
                 join: pivot.inverse_join.clone(),
                 inverse_join: pivot.join.clone(),
+                order: None,
                 owning: false,
                 ..pivot.clone()
             };
@@ -276,6 +277,10 @@ impl Resolver<'_> {
             table,
             join: columns(entity, relation.meta.join_columns, 1),
             inverse_join: columns(target, relation.meta.inverse_join_columns, 2),
+            order: relation.meta.fixed_order.then(|| match relation.meta.fixed_order_column {
+                Some(column) => column.to_owned(),
+                None => fit_identifier(self.naming.order_column_name()),
+            }),
             owning: true,
         }
     }

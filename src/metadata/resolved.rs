@@ -81,6 +81,8 @@ pub(crate) struct PivotDef {
     pub(crate) join: Vec<KeyColumnDef>,
     /// The columns that refer to the target.
     pub(crate) inverse_join: Vec<KeyColumnDef>,
+    /// The column that the rows of this side's entity are ordered by, if they have an order.
+    pub(crate) order: Option<String>,
     /// Whether the entity that has the relation is the owning side.
     pub(crate) owning: bool,
     /// The entity that maps the same table, if there is one.

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
 use super::naming::IDENTIFIER_LIMIT;
-use super::resolved::{EntityDef, PropertyDef};
+use super::resolved::{EntityDef, PivotDef, PropertyDef};
 
 /// Problems of the definitions, before names are resolved.
 pub(super) fn definitions(metas: &[&'static EntityMeta]) -> Vec<String> {
@@ -201,7 +201,7 @@ fn long_names(entity: &EntityDef, problems: &mut Vec<String>) {
     let pivots = entity.relations().filter_map(|(_, relation)| relation.pivot.as_ref().filter(|pivot| pivot.owning));
     let pivots = pivots.flat_map(|pivot| {
         let columns = pivot.join.iter().chain(&pivot.inverse_join).map(|column| &column.name);
-        std::iter::once(&pivot.table).chain(columns)
+        std::iter::once(&pivot.table).chain(columns).chain(&pivot.order)
     });
     let columns = entity.properties.iter().flat_map(|property| match property {
         PropertyDef::Column(column) => vec![&column.name],
@@ -284,19 +284,58 @@ fn pivot_tables(entities: &[EntityDef], entity: &EntityDef, problems: &mut Vec<S
                 ));
             }
         }
+        if let Some(order) = pivot.order.as_ref().filter(|order| names.contains(order.as_str())) {
+            problems.push(format!(
+                "{here}: the column {order} of the pivot table {} is a foreign key already: name the one of the order with \
+                 fixed_order_column",
+                pivot.table
+            ));
+        }
         let Some(mapped) = pivot.entity.map(|index| &entities[index]) else { continue };
-        for column in pivot.join.iter().chain(&pivot.inverse_join) {
+        for column in pivot.join.iter().chain(&pivot.inverse_join).map(|column| &column.name).chain(&pivot.order) {
             let there = mapped.properties.iter().any(|property| match property {
-                PropertyDef::Column(definition) => definition.name == column.name,
-                PropertyDef::Relation(other) => other.columns.iter().any(|part| part.name == column.name),
+                PropertyDef::Column(definition) => definition.name == *column,
+                PropertyDef::Relation(other) => other.columns.iter().any(|part| part.name == *column),
             });
             if !there {
                 problems.push(format!(
-                    "{here} uses the table of {} as its pivot table, which has no column {}",
-                    mapped.meta.name, column.name
+                    "{here} uses the table of {} as its pivot table, which has no column {column}",
+                    mapped.meta.name
                 ));
             }
         }
+        if let Some(order) = &pivot.order {
+            ordered_pivot_entity(&here, mapped, pivot, order, problems);
+        }
+    }
+}
+
+/// Rows of an ordered relation get their place from the database, and are found by the pair that they link.
+fn ordered_pivot_entity(here: &str, mapped: &EntityDef, pivot: &PivotDef, order: &str, problems: &mut Vec<String>) {
+    let counted = mapped.properties.iter().enumerate().any(|(index, property)| match property {
+        PropertyDef::Column(column) => {
+            column.name == order && (mapped.identity == Some(index) || column.meta.default_sql.is_some())
+        }
+        PropertyDef::Relation(_) => false,
+    });
+    if !counted {
+        problems.push(format!(
+            "{here} has a fixed_order, but the database does not count up the column {order} of {}: make it the entity's \
+             integer key, or give it a default_sql",
+            mapped.meta.name
+        ));
+    }
+    let pair: FxHashSet<&str> = pivot.join.iter().chain(&pivot.inverse_join).map(|part| part.name.as_str()).collect();
+    let is_pair = |columns: &mut dyn Iterator<Item = &str>| columns.collect::<FxHashSet<&str>>() == pair;
+    let is_key = is_pair(&mut mapped.key.iter().map(|column| column.name.as_str()));
+    let mut unique =
+        mapped.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.deferrable.is_none());
+    if !is_key && !unique.any(|index| is_pair(&mut index.columns.iter().map(String::as_str))) {
+        problems.push(format!(
+            "{here} has a fixed_order, but {} does not say that each pair is linked once: add #[unique(…)] over its two \
+             relations",
+            mapped.meta.name
+        ));
     }
 }
 

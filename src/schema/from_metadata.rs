@@ -182,7 +182,8 @@ fn add_index(table: &mut Table, index: &IndexDef) {
     }
 }
 
-/// Both foreign keys are the key, owning side first; the other direction gets an index. Rows go with either side.
+/// Both foreign keys are the key, owning side first; the other direction gets an index. Rows go with either side. The order
+/// of the items is a number that the database counts up: a row that is written comes behind all others.
 fn pivot_table(metadata: &Metadata, owner: &EntityDef, target: &EntityDef, pivot: &PivotDef) -> Table {
     let mut table = Table {
         schema: pivot.schema.clone(),
@@ -211,6 +212,12 @@ fn pivot_table(metadata: &Metadata, owner: &EntityDef, target: &EntityDef, pivot
             deferrable: None,
         });
     }
+    table.columns.extend(pivot.order.iter().map(|order| Column {
+        name: order.clone(),
+        sql_type: "bigint".to_owned(),
+        identity: true,
+        ..Column::default()
+    }));
     table.indexes.push(Index {
         name: metadata.index_name(&pivot.table, &pivot.inverse_join),
         columns: names(&pivot.inverse_join),

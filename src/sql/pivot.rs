@@ -15,17 +15,17 @@ fn columns(pivot: &PivotDef) -> impl Iterator<Item = &KeyColumnDef> + Clone {
     pivot.join.iter().chain(&pivot.inverse_join)
 }
 
-/// Appends `unnest($1::int8[], …) AS s(c0, …)`.
-fn push_rows(out: &mut String, pivot: &PivotDef) {
+/// Appends `unnest($1::int8[], …) AS s(c0, …)`, with a number for each row where that is asked for.
+fn push_rows(out: &mut String, pivot: &PivotDef, numbered: bool) {
     out.push_str("unnest(");
     push_list(out, columns(pivot).enumerate(), |out, (index, column)| {
         let _ = write!(out, "${}::{}", index + 1, column.pg.array_name);
     });
-    out.push_str(") AS s(");
+    out.push_str(if numbered { ") WITH ORDINALITY AS s(" } else { ") AS s(" });
     push_list(out, columns(pivot).enumerate(), |out, (index, _)| {
         let _ = write!(out, "c{index}");
     });
-    out.push(')');
+    out.push_str(if numbered { ", n)" } else { ")" });
 }
 
 /// Appends `s.c0`, cast to the column's type where that was given by hand.
@@ -36,6 +36,27 @@ fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
 
 /// The text that links pairs; a pair that is linked already stays as it is.
 pub(crate) fn pivot_insert(pivot: &PivotDef) -> String {
+    let mut text = insert_pairs(pivot);
+    text.push_str(" ON CONFLICT DO NOTHING");
+    text
+}
+
+/// The text that puts pairs behind all others, in their order, linked already or not.
+pub(crate) fn pivot_place(pivot: &PivotDef) -> String {
+    let mut text = insert_pairs(pivot);
+    if let Some(order) = &pivot.order {
+        text.push_str(" ON CONFLICT (");
+        push_list(&mut text, columns(pivot), |text, column| push_identifier(text, &column.name));
+        text.push_str(") DO UPDATE SET ");
+        push_identifier(&mut text, order);
+        text.push_str(" = EXCLUDED.");
+        push_identifier(&mut text, order);
+    }
+    text
+}
+
+/// `INSERT INTO … SELECT … FROM unnest(…)`. Where there is an order, the database numbers the rows in theirs.
+fn insert_pairs(pivot: &PivotDef) -> String {
     let mut text = "INSERT INTO ".to_owned();
     push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
     text.push_str(" (");
@@ -43,8 +64,10 @@ pub(crate) fn pivot_insert(pivot: &PivotDef) -> String {
     text.push_str(") SELECT ");
     push_list(&mut text, columns(pivot).enumerate(), |text, (index, column)| push_value(text, index, column));
     text.push_str(" FROM ");
-    push_rows(&mut text, pivot);
-    text.push_str(" ON CONFLICT DO NOTHING");
+    push_rows(&mut text, pivot, pivot.order.is_some());
+    if pivot.order.is_some() {
+        text.push_str(" ORDER BY s.n");
+    }
     text
 }
 
@@ -53,7 +76,7 @@ pub(crate) fn pivot_delete(pivot: &PivotDef) -> String {
     let mut text = "DELETE FROM ".to_owned();
     push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
     let _ = write!(text, " AS {PIVOT} USING ");
-    push_rows(&mut text, pivot);
+    push_rows(&mut text, pivot, false);
     text.push_str(" WHERE ");
     push_joined(&mut text, " AND ", columns(pivot).enumerate(), |text, (index, column)| {
         push_column(text, PIVOT, &column.name);
@@ -94,6 +117,9 @@ pub(crate) fn select_through_pivot(metadata: &Metadata, target: &EntityDef, pivo
     let _ = write!(text, "{joins} WHERE ");
     push_any_of(&mut text, &placed(PIVOT, &pivot.join), 1);
     text.push_str(" ORDER BY ");
-    push_key_order(&mut text, target);
+    match &pivot.order {
+        Some(order) => push_column(&mut text, PIVOT, order),
+        None => push_key_order(&mut text, target),
+    }
     text
 }

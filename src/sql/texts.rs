@@ -29,7 +29,9 @@ pub(crate) enum Verb {
     ReadBack,
     Update,
     Delete,
+    DeleteByKeys,
     PivotInsert,
+    PivotPlace,
     PivotDelete,
     PivotClear,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::plan::PlannedStatement;
 use crate::error::Error;
-use crate::metadata::{EntityDef, EntityView, Metadata, PropertyDef};
+use crate::metadata::{EntityDef, EntityView, Metadata, PivotDef, PropertyDef};
 use crate::sql::{self, ColumnArray, Param, Statement, StatementTexts, Verb, key_arrays};
 use crate::types::{ConversionError, Key, KeyPart, PgType};
 
@@ -80,8 +80,10 @@ pub(crate) fn bind(
             let text = sql::set_constraints(entity.schema.as_deref(), names, *deferred).into();
             Ok(vec![(Statement { text, params: Vec::new() }, Vec::new())])
         }
-        PlannedStatement::Link { link } => binder.pairs(texts, *link, true),
-        PlannedStatement::Unlink { link } => binder.pairs(texts, *link, false),
+        PlannedStatement::DeleteRows { removal } => binder.removal(texts, *removal),
+        PlannedStatement::Link { link } => binder.pairs(texts, *link, Verb::PivotInsert),
+        PlannedStatement::Place { link } => binder.pairs(texts, *link, Verb::PivotPlace),
+        PlannedStatement::Unlink { link } => binder.pairs(texts, *link, Verb::PivotDelete),
         PlannedStatement::Clear { clear } => binder.clear(texts, *clear),
     }
 }
@@ -288,21 +290,30 @@ impl Binder<'_> {
         }
     }
 
-    fn pairs(&self, texts: &StatementTexts, link: usize, linked: bool) -> Result<Bound, Error> {
+    fn pairs(&self, texts: &StatementTexts, link: usize, verb: Verb) -> Result<Bound, Error> {
         let change = &self.changes.links[link];
         let entity = &self.metadata.entities[change.entity];
         let Some(pivot) = entity.relation(change.property).and_then(|relation| relation.pivot.as_ref()) else {
             return Ok(Vec::new());
         };
-        let pairs = if linked { &change.linked } else { &change.unlinked };
+        let (pairs, write): (_, fn(&PivotDef) -> String) = match verb {
+            Verb::PivotInsert => (&change.linked, sql::pivot_insert),
+            Verb::PivotPlace => (&change.placed, sql::pivot_place),
+            _ => (&change.unlinked, sql::pivot_delete),
+        };
         let ends: Option<Vec<(&Key, &Key)>> =
             pairs.iter().map(|(one, two)| Some((self.end(one)?, self.end(two)?))).collect();
-        // Sorted like the rows of tables, so that concurrent flushes lock in the same order.
+        // Sorted like the rows of tables, so that concurrent flushes lock in the same order. Items that have an order
+        // keep it.
         let mut ends = ends.ok_or_else(|| {
             let message = "the keys of new entities are needed before their pivot rows can be written";
             Error::validation(entity.meta.name, message)
         })?;
-        ends.sort_unstable();
+        if pivot.order.is_some() {
+            ends.sort_by(|one, two| one.0.cmp(two.0));
+        } else {
+            ends.sort_unstable();
+        }
         let failed = |error| conversion(entity, entity.property_name(change.property), error);
         let types = |side: &'_ [crate::metadata::KeyColumnDef]| side.iter().map(|c| c.pg).collect::<Vec<_>>();
         let ones = ends.iter().map(|(one, _)| *one);
@@ -310,11 +321,17 @@ impl Binder<'_> {
         let mut params = key_arrays(types(&pivot.join).into_iter(), ones, ends.len()).map_err(failed)?;
         params.extend(key_arrays(types(&pivot.inverse_join).into_iter(), twos, ends.len()).map_err(failed)?);
         let property = u16::try_from(change.property).unwrap_or_default();
-        let text = if linked {
-            texts.get(entity.index, Verb::PivotInsert, &[property], || sql::pivot_insert(pivot))
-        } else {
-            texts.get(entity.index, Verb::PivotDelete, &[property], || sql::pivot_delete(pivot))
-        };
+        let text = texts.get(entity.index, verb, &[property], || write(pivot));
+        Ok(vec![(Statement { text, params }, Vec::new())])
+    }
+
+    fn removal(&self, texts: &StatementTexts, removal: usize) -> Result<Bound, Error> {
+        let removal = &self.changes.removals[removal];
+        let entity = &self.metadata.entities[removal.entity];
+        let (types, keys) = (entity.key.iter().map(|column| column.pg), &removal.keys);
+        let params =
+            key_arrays(types, keys.iter(), keys.len()).map_err(|error| conversion(entity, "of the key", error))?;
+        let text = texts.get(entity.index, Verb::DeleteByKeys, &[], || sql::delete_by_keys(entity));
         Ok(vec![(Statement { text, params }, Vec::new())])
     }
 

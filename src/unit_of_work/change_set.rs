@@ -12,8 +12,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::UnitOfWork;
 use crate::error::Error;
 use crate::metadata::{
-    AnyCell, CollectionChanges, EntityDef, EntityView, Lifecycle, Property, PropertyDef, ReferenceTarget, RelationDef,
-    RelationKind, address,
+    AnyCell, CollectionChanges, EntityDef, EntityView, Lifecycle, Member, Property, PropertyDef, ReferenceTarget,
+    RelationDef, RelationKind, RowLink, address,
 };
 use crate::types::{Key, KeyPart};
 
@@ -91,8 +91,10 @@ pub(crate) struct LinkChange {
     /// The entity and property of the owning side.
     pub(crate) entity: usize,
     pub(crate) property: usize,
-    /// Pairs of the owning side's and the other side's entity.
+    /// Pairs of the owning side's and the other side's entity that are linked if they are not.
     pub(crate) linked: Vec<(LinkEnd, LinkEnd)>,
+    /// Pairs that come behind all others in this order, linked already or not.
+    pub(crate) placed: Vec<(LinkEnd, LinkEnd)>,
     pub(crate) unlinked: Vec<(LinkEnd, LinkEnd)>,
 }
 
@@ -105,6 +107,20 @@ pub(crate) struct ClearChange {
     pub(crate) keys: Vec<Key>,
 }
 
+/// Rows that are deleted by their keys: they were removed by reference.
+#[derive(Debug)]
+pub(crate) struct RowRemoval {
+    pub(crate) entity: usize,
+    /// Sorted, each once.
+    pub(crate) keys: Vec<Key>,
+}
+
+/// Whether a row is among those that are deleted by their keys.
+fn is_removed(removals: &[RowRemoval], entity: usize, key: &Key) -> bool {
+    let mut removals = removals.iter().filter(|removal| removal.entity == entity);
+    removals.any(|removal| removal.keys.binary_search(key).is_ok())
+}
+
 /// What a flush has to write.
 #[derive(Default)]
 pub(crate) struct ChangeSet {
@@ -113,6 +129,10 @@ pub(crate) struct ChangeSet {
     pub(crate) rows: Vec<RowChange>,
     pub(crate) links: Vec<LinkChange>,
     pub(crate) clears: Vec<ClearChange>,
+    /// At most one an entity type.
+    pub(crate) removals: Vec<RowRemoval>,
+    /// All rows that were removed by reference, those that are loaded by now, too.
+    pub(crate) removed_rows: Vec<(usize, Key)>,
     /// Entities that were touched and have nothing to write: they are clean again. A relation may have to be set back in
     /// memory, because a collection wants it to be as it is in the database.
     pub(crate) unchanged: Vec<RowChange>,
@@ -127,7 +147,16 @@ impl ChangeSet {
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
             && self.clears.is_empty()
-            && self.links.iter().all(|link| link.linked.is_empty() && link.unlinked.is_empty())
+            && self.removals.is_empty()
+            && self
+                .links
+                .iter()
+                .all(|link| link.linked.is_empty() && link.placed.is_empty() && link.unlinked.is_empty())
+    }
+
+    /// Whether a row is deleted by its key.
+    pub(crate) fn removes_row(&self, entity: usize, key: &Key) -> bool {
+        is_removed(&self.removals, entity, key)
     }
 
     /// Every entity that the flush will change.
@@ -155,14 +184,24 @@ struct Node {
     overrides: Vec<(u16, Override)>,
 }
 
-/// A pivot pair while it is not known whether both ends will have keys: addresses of the entities.
-type Pair = (usize, usize);
+/// One end of a pivot pair while it is not known whether it will have a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum PairEnd {
+    /// The address of an entity.
+    Entity(usize),
+    /// A row that is not loaded.
+    Row(Key),
+}
+
+type Pair = (PairEnd, PairEnd);
 
 #[derive(Default)]
 struct PendingLinks {
     linked: FxHashSet<Pair>,
     unlinked: FxHashSet<Pair>,
     order: Vec<Pair>,
+    /// Where the relation has a fixed order: what comes behind all other items of its owner, in order.
+    placed: Vec<Pair>,
 }
 
 /// An entity that has left an owned collection, or the inverse side of a one-to-one.
@@ -171,6 +210,13 @@ struct Released {
     entity: usize,
     property: usize,
     item: Arc<dyn AnyCell>,
+}
+
+/// What the owning side of a one-to-one with `orphan_removal` no longer refers to.
+struct Abandoned {
+    entity: usize,
+    property: usize,
+    key: Key,
 }
 
 /// Collects the change set of everything pending in this graph, for the flush with this number.
@@ -188,9 +234,13 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         by_address: FxHashMap::with_capacity_and_hasher(pending.len(), FxBuildHasher),
         queue: VecDeque::new(),
         released: VecDeque::new(),
+        abandoned: Vec::new(),
         links: Vec::new(),
         clears: Vec::new(),
+        removals: Vec::new(),
+        removed_rows: Vec::new(),
         collections: Vec::new(),
+        seen_collections: FxHashSet::default(),
         shapes: Vec::new(),
     };
     for cell in pending {
@@ -203,12 +253,16 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         };
         collector.add(&cell, role)?;
     }
+    collector.removed_rows = graph.tracker.removed_rows();
+    collector.remove_rows()?;
     // What was released may have been taken in somewhere else: that is only known when everything has been followed.
     loop {
         if let Some(node) = collector.queue.pop_front() {
             collector.follow(node)?;
         } else if let Some(released) = collector.released.pop_front() {
             collector.release(&released)?;
+        } else if let Some(abandoned) = collector.abandoned.pop() {
+            collector.remove_abandoned(&abandoned)?;
         } else {
             break;
         }
@@ -224,10 +278,15 @@ struct Collector<'a> {
     /// Nodes whose relations have not been followed yet.
     queue: VecDeque<usize>,
     released: VecDeque<Released>,
+    abandoned: Vec<Abandoned>,
     /// By entity and property of the owning side.
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,
+    removals: Vec<RowRemoval>,
+    removed_rows: Vec<(usize, Key)>,
     collections: Vec<(Arc<dyn AnyCell>, usize, CollectionChanges)>,
+    /// By address and property: an entity can be followed twice.
+    seen_collections: FxHashSet<(usize, usize)>,
     /// The column sets so far: rows of one statement share theirs.
     shapes: Vec<Arc<[u16]>>,
 }

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use super::UnitOfWork;
 use super::change_set::{ChangeKind, ChangeSet, ClearChange, LinkChange, LinkEnd, RowChange, Target};
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, GraphLink, ReferenceTarget, RelationDef, address};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, GraphLink, Member, ReferenceTarget, RelationDef};
 use crate::types::Key;
 
 /// One entity is told that another one belongs to its relation, or no longer does.
@@ -18,7 +18,7 @@ pub(super) struct Told {
     pub(super) cell: Arc<dyn AnyCell>,
     /// The relation: a collection, or the inverse side of a one-to-one.
     property: usize,
-    item: Arc<dyn AnyCell>,
+    item: Member,
     /// The item's key from before the flush.
     key: Option<Key>,
     present: bool,
@@ -136,25 +136,48 @@ impl<'a> Finder<'a> {
         key: Option<&Key>,
         present: bool,
     ) {
-        self.told.push(Told { cell, property, item: Arc::clone(item), key: key.cloned(), present });
+        self.told.push(Told { cell, property, item: Member::Entity(Arc::clone(item)), key: key.cloned(), present });
     }
 
-    /// Entities whose links all go, without knowing which these are: whoever is loaded is looked at.
+    /// Entities whose links all go: what they were linked to, as far as it is loaded.
     fn clear(&mut self, clear: &ClearChange) -> Result<(), Error> {
         let Some(relation) = self.relation(clear.entity, clear.property) else { return Ok(()) };
         let Some(inverse) = relation.inverse else { return Ok(()) };
-        let owners = clear.keys.iter().filter_map(|key| self.graph.find(clear.entity, key));
-        let owners: FxHashSet<usize> = owners.map(|owner| address(&owner)).collect();
+        let mut unknown: FxHashSet<&Key> = FxHashSet::default();
+        for key in &clear.keys {
+            let owner = self.graph.find(clear.entity, key);
+            let mut linked = None;
+            if let Some(owner) = &owner {
+                owner.read(&mut |view| {
+                    let collection = view.value.property(clear.property).as_collection();
+                    linked = collection.and_then(|collection| collection.stored_members());
+                })?;
+            }
+            let (Some(owner), Some(linked)) = (owner, linked) else {
+                unknown.insert(key);
+                continue;
+            };
+            for member in linked {
+                if let Member::Entity(other) = member {
+                    self.tell(other, inverse, &owner, None, false);
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        // What they were linked to is not known: whoever is loaded is looked at.
         let others = self.graph.map.lock().all(relation.target);
         for other in others {
-            let mut items = None;
+            let mut members = None;
             other.read(&mut |view| {
-                let collection = view.value.property(inverse).as_collection();
-                items =
-                    collection.filter(|collection| collection.is_filled()).and_then(|collection| collection.cells());
+                members = view.value.property(inverse).as_collection().and_then(|items| items.stored_members());
             })?;
-            for item in items.into_iter().flatten().filter(|item| owners.contains(&address(item))) {
-                self.tell(Arc::clone(&other), inverse, &item, None, false);
+            for item in members.into_iter().flatten() {
+                if item.key().is_some_and(|key| unknown.contains(&key)) {
+                    let cell = Arc::clone(&other);
+                    self.told.push(Told { cell, property: inverse, item, key: None, present: false });
+                }
             }
         }
         Ok(())
@@ -163,7 +186,7 @@ impl<'a> Finder<'a> {
     /// Both ends of pivot rows.
     fn link(&mut self, link: &LinkChange) {
         let Some(relation) = self.relation(link.entity, link.property) else { return };
-        for (pairs, present) in [(&link.unlinked, false), (&link.linked, true)] {
+        for (pairs, present) in [(&link.unlinked, false), (&link.placed, true), (&link.linked, true)] {
             for (one, two) in pairs {
                 let (Some(one), Some(two)) = (self.end(link.entity, one), self.end(relation.target, two)) else {
                     continue;

@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
     composed: Vec<usize>,
     /// The parts of such keys that the database has made beforehand.
     parts: FxHashMap<usize, KeyPart>,
+    /// How many rows that were removed by reference there were.
+    pub(crate) removed_rows: u64,
 }
 
 impl Outcome {
@@ -31,7 +33,7 @@ impl Outcome {
         let keys = changes.rows.iter().map(|row| row.key.clone()).collect();
         let composed = changes.rows.iter().enumerate().filter(|(_, row)| is_composed(metadata, row));
         let composed = composed.map(|(position, _)| position).collect();
-        Self { keys, made: FxHashMap::default(), composed, parts: FxHashMap::default() }
+        Self { keys, made: FxHashMap::default(), composed, parts: FxHashMap::default(), removed_rows: 0 }
     }
 
     /// Makes the keys that are made of keys that have become known.
@@ -140,12 +142,17 @@ impl Outcome {
             PlannedStatement::ReadBack { entity, properties, .. } => {
                 self.by_key(&metadata.entities[*entity], properties, rows, &answer.rows)
             }
+            PlannedStatement::DeleteRows { .. } => {
+                self.removed_rows += answer.rows.len() as u64;
+                Ok(())
+            }
             // These fail by themselves if they do not find a row, or have nothing to find.
             PlannedStatement::Delete { .. }
             | PlannedStatement::Together { .. }
             | PlannedStatement::Park { .. }
             | PlannedStatement::Constraints { .. }
             | PlannedStatement::Link { .. }
+            | PlannedStatement::Place { .. }
             | PlannedStatement::Unlink { .. }
             | PlannedStatement::Clear { .. } => Ok(()),
         }

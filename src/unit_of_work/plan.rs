@@ -57,8 +57,16 @@ pub(crate) enum PlannedStatement {
         properties: Vec<u16>,
         rows: Vec<usize>,
     },
+    /// Rows that were removed by reference; position in [`ChangeSet::removals`].
+    DeleteRows {
+        removal: usize,
+    },
     /// Pivot rows; positions in [`ChangeSet::links`].
     Link {
+        link: usize,
+    },
+    /// Pivot rows in their order, behind all others.
+    Place {
         link: usize,
     },
     Unlink {
@@ -129,6 +137,8 @@ struct Group {
     properties: Vec<u16>,
     /// Pivot rows: which.
     link: usize,
+    /// Rows that were removed by reference: which.
+    removal: Option<usize>,
 }
 
 /// In which order statements are sent, where nothing else decides.
@@ -143,6 +153,7 @@ enum Phase {
     Update,
     Clear,
     Unlink,
+    Place,
     Link,
     Delete,
 }
@@ -191,7 +202,7 @@ impl<'a> Planner<'a> {
             ChangeKind::Update => (Phase::Update, rank, row.properties.to_vec()),
             ChangeKind::Delete => (Phase::Delete, usize::MAX - rank, Vec::new()),
         };
-        Group { phase, rank, entity: row.entity, properties, link: 0 }
+        Group { phase, rank, entity: row.entity, properties, link: 0, removal: None }
     }
 
     /// Whether rows that are inserted or deleted belong to tables that refer to each other in a circle, or to themselves.
@@ -246,21 +257,30 @@ impl<'a> Planner<'a> {
         statements
     }
 
-    /// The statements about pivot rows.
+    /// The statements about pivot rows, and about rows that are deleted by their keys.
     fn pivots(&self) -> impl Iterator<Item = (Group, ())> {
-        let group = |phase, link| Group { phase, rank: 0, entity: 0, properties: Vec::new(), link };
+        let group = |phase, link| Group { phase, rank: 0, entity: 0, properties: Vec::new(), link, removal: None };
         let clears = (0..self.changes.clears.len()).map(move |clear| group(Phase::Clear, clear));
         let links = self.changes.links.iter().enumerate().flat_map(move |(link, change)| {
             let unlink = (!change.unlinked.is_empty()).then(|| group(Phase::Unlink, link));
+            let placed = (!change.placed.is_empty()).then(|| group(Phase::Place, link));
             let linked = (!change.linked.is_empty()).then(|| group(Phase::Link, link));
-            unlink.into_iter().chain(linked)
+            unlink.into_iter().chain(placed).chain(linked)
         });
-        clears.chain(links).map(|group| (group, ()))
+        let removals = self.changes.removals.iter().enumerate().map(|(removal, rows)| {
+            let rank = usize::MAX - self.order.rank(rows.entity);
+            let (entity, removal) = (rows.entity, Some(removal));
+            Group { phase: Phase::Delete, rank, entity, properties: Vec::new(), link: 0, removal }
+        });
+        clears.chain(links).chain(removals).map(|group| (group, ()))
     }
 
     /// The statement of a group.
     fn push_statement(&self, group: Group, mut rows: Vec<usize>, statements: &mut Vec<PlannedStatement>) {
-        let Group { phase, entity, properties, link, .. } = group;
+        let Group { phase, entity, properties, link, removal, .. } = group;
+        if let Some(removal) = removal {
+            return statements.push(PlannedStatement::DeleteRows { removal });
+        }
         match phase {
             Phase::Insert => self.push_insert(entity, properties, rows, statements),
             Phase::EarlyUpdate | Phase::Update => {
@@ -273,6 +293,7 @@ impl<'a> Planner<'a> {
             }
             Phase::EarlyClear | Phase::Clear => statements.push(PlannedStatement::Clear { clear: link }),
             Phase::EarlyUnlink | Phase::Unlink => statements.push(PlannedStatement::Unlink { link }),
+            Phase::Place => statements.push(PlannedStatement::Place { link }),
             Phase::Link => statements.push(PlannedStatement::Link { link }),
         }
     }
@@ -326,6 +347,8 @@ impl PlannedStatement {
             LinkEnd::Key(_) => true,
             LinkEnd::Row(row) => keys[*row].is_some(),
         };
+        let pairs_known =
+            |pairs: &[(LinkEnd, LinkEnd)]| pairs.iter().all(|(one, two)| end_known(one) && end_known(two));
         let rows_known = |rows: &[usize]| {
             let targets = rows.iter().flat_map(|row| &changes.rows[*row].targets);
             targets.into_iter().all(|(_, target)| match target {
@@ -335,13 +358,13 @@ impl PlannedStatement {
         };
         match self {
             Self::Insert { rows, .. } | Self::Update { rows, .. } => rows_known(rows),
-            Self::Link { link } => {
-                changes.links[*link].linked.iter().all(|(one, two)| end_known(one) && end_known(two))
-            }
+            Self::Link { link } => pairs_known(&changes.links[*link].linked),
+            Self::Place { link } => pairs_known(&changes.links[*link].placed),
             Self::Together { parts } => parts.iter().all(|part| part.is_ready(changes, keys)),
             Self::Unlink { .. }
             | Self::Clear { .. }
             | Self::Delete { .. }
+            | Self::DeleteRows { .. }
             | Self::Park { .. }
             | Self::ReadBack { .. }
             | Self::Constraints { .. } => true,

@@ -11,7 +11,9 @@ use super::inverse_sides::told;
 use super::outcome::Outcome;
 use crate::entity::holds_no_guard;
 use crate::error::Error;
-use crate::metadata::{AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, ReferenceTarget, address};
+use crate::metadata::{
+    AnyCell, CollectionChanges, EntityDef, EntityObject, Lifecycle, Member, ReferenceTarget, address,
+};
 use crate::types::{Key, KeyPart};
 
 /// Publishes what was written.
@@ -39,7 +41,7 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
         }
     }
     for (cell, property, sent) in &changes.collections {
-        settle(graph, cell, *property, sent)?;
+        settle(graph, changes, cell, *property, sent)?;
     }
     for told in &told {
         told.take_in(graph.link())?;
@@ -47,6 +49,7 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     for cell in &changes.dropped {
         cell.set_lifecycle(Lifecycle::New);
     }
+    graph.tracker.forget_removed_rows(&changes.removed_rows);
     let done: FxHashSet<usize> = changes.cells().map(address).filter(|cell| !still_dirty.contains(cell)).collect();
     graph.tracker.retain_pending(|cell| {
         match cell.lifecycle() {
@@ -77,21 +80,29 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
 
 /// What was sent of a collection is what the database has. Where two collections wanted the same item, or it was not
 /// inserted after all, the item itself says whose it is.
-fn settle(graph: &UnitOfWork, cell: &Arc<dyn AnyCell>, property: usize, sent: &CollectionChanges) -> Result<(), Error> {
+fn settle(
+    graph: &UnitOfWork,
+    changes: &ChangeSet,
+    cell: &Arc<dyn AnyCell>,
+    property: usize,
+    sent: &CollectionChanges,
+) -> Result<(), Error> {
     let relation = graph.metadata.of(cell.meta())?.relation(property);
     let inverse = relation.filter(|relation| relation.pivot.is_none()).and_then(|relation| relation.inverse);
     let mut belonging = Vec::new();
     for item in sent.added.iter().chain(&sent.removed) {
-        let belongs = match inverse {
-            Some(inverse) => refers_to(item, inverse, cell)?,
-            None if item.key().is_none() => false,
-            None => continue,
+        let belongs = match (item, inverse) {
+            (Member::Entity(entity), Some(inverse)) => refers_to(entity, inverse, cell)?,
+            (Member::Entity(entity), None) if entity.key().is_none() => false,
+            (Member::Row(row), None) if relation.is_some_and(|to| changes.removes_row(to.target, &row.key)) => false,
+            _ => continue,
         };
         belonging.push((item, belongs));
     }
     let settle = |fields: &mut dyn EntityObject| {
         if let Some(collection) = fields.property_mut(property).as_collection_mut() {
-            collection.settle(sent);
+            collection.belong_to(&cell.meta().properties[property]);
+            collection.settle(sent, graph.link());
             for (item, belongs) in &belonging {
                 collection.absorb(item, *belongs);
             }
@@ -101,6 +112,10 @@ fn settle(graph: &UnitOfWork, cell: &Arc<dyn AnyCell>, property: usize, sent: &C
         settle(value);
         if let Some(baseline) = baseline {
             settle(baseline);
+            // Nothing is pending in what the database has.
+            if let Some(collection) = baseline.property_mut(property).as_collection_mut() {
+                collection.discard();
+            }
         }
     })
 }

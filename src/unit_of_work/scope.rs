@@ -28,6 +28,8 @@ struct State {
     /// Entities that the next flush looks at, in the order in which they were first touched (rule B1).
     pending: Vec<Arc<dyn AnyCell>>,
     is_pending: FxHashSet<usize>,
+    /// Rows that are to be deleted, by entity and key, as often as they were removed by reference while not loaded.
+    removed_rows: Vec<(usize, Key)>,
     scopes: Vec<Scope>,
 }
 
@@ -35,6 +37,7 @@ struct State {
 struct Scope {
     id: u64,
     pending_at_start: Vec<Arc<dyn AnyCell>>,
+    removed_rows_at_start: Vec<(usize, Key)>,
     kept: FxHashMap<usize, Kept>,
     /// Entities that were read after the scope had written: they may show rows that never were.
     loaded: Vec<Arc<dyn AnyCell>>,
@@ -91,6 +94,25 @@ impl Tracker {
         let mut state = self.state.lock();
         if state.is_pending.remove(&address(cell)) {
             state.pending.retain(|other| !Arc::ptr_eq(other, cell));
+        }
+    }
+
+    /// The rows that the next flush deletes by their keys.
+    pub(crate) fn removed_rows(&self) -> Vec<(usize, Key)> {
+        self.state.lock().removed_rows.clone()
+    }
+
+    /// Schedules a row for DELETE that is not loaded.
+    pub(crate) fn remove_row(&self, entity: usize, key: Key) {
+        self.state.lock().removed_rows.push((entity, key));
+    }
+
+    /// These rows have been deleted, or are to stay.
+    pub(crate) fn forget_removed_rows(&self, rows: &[(usize, Key)]) {
+        let mut state = self.state.lock();
+        if !state.removed_rows.is_empty() {
+            let rows: FxHashSet<&(usize, Key)> = rows.iter().collect();
+            state.removed_rows.retain(|row| !rows.contains(row));
         }
     }
 
@@ -232,6 +254,7 @@ impl Tracker {
     pub(crate) fn cleared(&self, graph: &Arc<UnitOfWork>) {
         let mut state = self.state.lock();
         state.set_pending(Vec::new());
+        state.removed_rows.clear();
         if let Some(scope) = state.scopes.last_mut() {
             scope.cleared.get_or_insert_with(|| Arc::clone(graph));
         }
@@ -241,9 +264,11 @@ impl Tracker {
     pub(crate) fn open(&self, id: u64) {
         let mut state = self.state.lock();
         let pending_at_start = state.pending.clone();
+        let removed_rows_at_start = state.removed_rows.clone();
         state.scopes.push(Scope {
             id,
             pending_at_start,
+            removed_rows_at_start,
             kept: FxHashMap::default(),
             loaded: Vec::new(),
             loaded_before: Vec::new(),
@@ -293,9 +318,11 @@ impl Tracker {
                 restored = Some(cleared);
             }
             let pending_at_start = std::mem::take(&mut scope.pending_at_start);
+            let removed_rows = std::mem::take(&mut scope.removed_rows_at_start);
             let created = undo(scope, restored.as_ref().unwrap_or(graph));
             let mut state = self.state.lock();
             state.set_pending(pending_at_start);
+            state.removed_rows = removed_rows;
             if let Some(below) = state.scopes.last_mut() {
                 // They did not exist when the scope below began, either.
                 for cell in created {

@@ -136,7 +136,9 @@ impl Desk {
                 format!("update {}", self.rows(*entity, properties, rows))
             }
             PlannedStatement::Delete { entity, rows } => format!("delete {}", self.rows(*entity, &[], rows)),
+            PlannedStatement::DeleteRows { removal } => format!("delete rows {removal}"),
             PlannedStatement::Link { link } => format!("link {link}"),
+            PlannedStatement::Place { link } => format!("place {link}"),
             PlannedStatement::Unlink { link } => format!("unlink {link}"),
             PlannedStatement::Clear { clear } => format!("clear {clear}"),
             PlannedStatement::Park { entity, properties, rows } => {
@@ -173,7 +175,7 @@ fn c6_parents_first_one_statement_a_column_set() {
         let book = desk.persist(NewBook { title: "t".into(), author: author.to_ref() });
         if index == 0 {
             book.write().printed_at = Utc::now();
-            book.write().tags.add(&desk.create(NewTag { name: "rome".into() }));
+            book.write().tags.add(desk.create(NewTag { name: "rome".into() }));
         }
     }
     assert_snapshot!(desk.plan().unwrap(), @r"

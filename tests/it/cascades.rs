@@ -4,6 +4,9 @@ use crate::library::*;
 use crate::support::Fixture;
 use howdah::prelude::*;
 
+mod kinds;
+mod one_to_one;
+
 #[tokio::test]
 async fn persist_reaches_everything_new_over_every_kind_of_relation() {
     let fixture = Fixture::new(library()).await;

@@ -220,3 +220,56 @@ async fn an_owner_that_is_removed_lets_go_what_was_taken_out_before() {
     assert_eq!((&a.read().shelf, &b.read().shelf), (&None, &None));
     assert_eq!(fixture.rows("SELECT count(shelf_code) FROM book").await, ["0"]);
 }
+
+#[tokio::test]
+async fn another_collection_in_its_place_is_refused_and_not_taken_for_no_change() {
+    let fixture = Fixture::new(library()).await;
+    let (em, shelf, _) = shelf(&fixture).await;
+    let before = shelf.read().books.clone();
+    shelf.write().books = Collection::new();
+    let error = em.flush().await.unwrap_err();
+    assert!(matches!(&error, Error::Validation { entity: Some("Shelf"), .. }), "{error}");
+    assert!(error.to_string().contains("Shelf.books") && error.to_string().contains("remove_all()"), "{error}");
+    assert!(fixture.statements().is_empty());
+    shelf.write().books = before;
+    shelf.write().books.remove_all();
+    assert_eq!(em.flush().await.unwrap().updated, 2);
+
+    // In an entity that is not in the database it is only empty.
+    let new = em.persist(NewShelf { code: "B2".into() });
+    new.write().books = Collection::new();
+    em.flush().await.unwrap();
+    new.write().books.remove_all();
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
+}
+
+#[tokio::test]
+async fn large_collections_are_changed_item_by_item() {
+    let fixture = Fixture::new(library()).await;
+    let em = fixture.em();
+    let author = em.persist(NewAuthor { name: "Ursula".into() });
+    let shelf = em.persist(NewShelf { code: "A1".into() });
+    let new = |number: usize| NewBook { title: number.to_string(), author: author.to_ref() };
+    let books = em.persist((0..500).map(new).collect::<Vec<_>>());
+    for book in &books {
+        shelf.write().books.add(book);
+        shelf.write().books.add(book);
+    }
+    em.flush().await.unwrap();
+    assert_eq!(fixture.rows("SELECT count(*) FROM book WHERE shelf_code = 'A1'").await, ["500"]);
+    for book in books.iter().step_by(2) {
+        shelf.write().books.remove(book);
+        shelf.write().books.remove(book);
+    }
+    let odd: Vec<_> = books.iter().skip(1).step_by(2).cloned().collect();
+    assert_eq!(shelf.read().books.items().unwrap(), odd, "in their order");
+    assert_eq!(em.flush().await.unwrap().updated, 250);
+    assert_eq!(shelf.read().books.items().unwrap(), odd);
+    assert!(odd.iter().all(|book| shelf.read().books.contains(book).unwrap()));
+    // Taken out by the owning sides.
+    for book in &odd {
+        book.write().shelf = None;
+    }
+    em.flush().await.unwrap();
+    assert!(shelf.read().books.is_empty().unwrap());
+}

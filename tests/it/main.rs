@@ -18,6 +18,7 @@
 
 mod agreement;
 mod borrowing;
+mod by_reference;
 mod cancellation;
 mod cascades;
 mod change_tracking;
@@ -46,6 +47,7 @@ mod metadata;
 mod naming;
 mod on_commit;
 mod optimistic_locks;
+mod ordered_many_to_many;
 mod ordering;
 mod pessimistic_locks;
 mod populate;

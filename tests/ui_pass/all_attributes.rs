@@ -55,7 +55,7 @@ pub struct Post {
     pub author: Ref<User>,
     #[many_to_one(on_delete = set_null, cascade(all))]
     pub editor: Option<Ref<User>>,
-    #[many_to_many(inversed_by = posts, pivot_table = "post_tags", join_column = "post", inverse_join_columns("tag"))]
+    #[many_to_many(inversed_by = posts, pivot_table = "post_tags", join_column = "post", inverse_join_columns("tag"), fixed_order, fixed_order_column = "place")]
     pub tags: Collection<Tag>,
 }
 

@@ -32,7 +32,7 @@ const ONE_TO_ONE: [&str; 11] = [
 
 const ONE_TO_MANY: [&str; 3] = ["mapped_by", "cascade", "orphan_removal"];
 
-const MANY_TO_MANY: [&str; 8] = [
+const MANY_TO_MANY: [&str; 10] = [
     "mapped_by",
     "inversed_by",
     "cascade",
@@ -41,6 +41,8 @@ const MANY_TO_MANY: [&str; 8] = [
     "join_columns",
     "inverse_join_column",
     "inverse_join_columns",
+    "fixed_order",
+    "fixed_order_column",
 ];
 
 /// Reads a relation attribute into the relation.
@@ -66,6 +68,8 @@ pub fn relation(mut arguments: Arguments<'_>, relation: &mut Relation) {
         relation.pivot_table = arguments.string("pivot_table");
         relation.join_columns = arguments.strings("join_column", "join_columns");
         relation.inverse_join_columns = arguments.strings("inverse_join_column", "inverse_join_columns");
+        relation.fixed_order_column = arguments.string("fixed_order_column");
+        relation.fixed_order = arguments.flag("fixed_order").is_some() || relation.fixed_order_column.is_some();
     }
     arguments.finish(match kind {
         RelationKind::ManyToOne => &MANY_TO_ONE,

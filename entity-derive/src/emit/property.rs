@@ -106,6 +106,10 @@ fn relation_options(relation: &Relation) -> TokenStream {
     tokens.extend(text_option("pivot_table", relation.pivot_table.as_ref()));
     tokens.extend(list_option("join_columns", &relation.join_columns));
     tokens.extend(list_option("inverse_join_columns", &relation.inverse_join_columns));
+    if relation.fixed_order {
+        tokens.extend(quote!(.fixed_order(true)));
+    }
+    tokens.extend(text_option("fixed_order_column", relation.fixed_order_column.as_ref()));
     tokens
 }
 

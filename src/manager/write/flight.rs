@@ -141,6 +141,7 @@ impl Flight {
             let answers = self.send(&mut line, &batch).await?;
             self.take_in(&mut outcome, &batch, &answers)?;
             if batch.is_last {
+                self.summary.deleted += outcome.removed_rows;
                 return Ok(outcome);
             }
         }

@@ -10,7 +10,24 @@ enum Seen {
     Collection {
         changes: CollectionChanges,
         items: Option<Vec<Arc<dyn AnyCell>>>,
+        /// Whether another collection was put in its place.
+        is_foreign: bool,
     },
+}
+
+/// A collection that was made anew does not know what the one before it held: what is to go would be forgotten.
+fn replaced(entity: &EntityDef, property: usize) -> Error {
+    let message = format!(
+        "another collection was assigned to {}.{}: change the one that is there with add(), remove(), set() or remove_all()",
+        entity.meta.name,
+        entity.property_name(property)
+    );
+    Error::validation(entity.meta.name, message)
+}
+
+/// What cannot be changed, because only its key is known.
+fn not_loaded(entity: &EntityDef, property: usize) -> Error {
+    Error::NotLoaded { entity: entity.meta.name, relation: entity.property_name(property) }
 }
 
 impl Collector<'_> {
@@ -30,6 +47,11 @@ impl Collector<'_> {
                         Seen::Reference(reference.target(), before.map(|reference| reference.target()))
                     }
                     (_, Some(collection)) => Seen::Collection {
+                        is_foreign: collection.relation().is_none()
+                            && view.baseline.is_some_and(|baseline| {
+                                let before = baseline.property(property).as_collection();
+                                before.is_some_and(|before| before.relation().is_some())
+                            }),
                         changes: collection.changes(),
                         items: if role == Role::Delete { collection.cells() } else { None },
                     },
@@ -46,28 +68,48 @@ impl Collector<'_> {
                 (_, Seen::Reference(target, before)) => {
                     if relation.is_inverse_one_to_one() {
                         self.release_replaced(&cell, entity, property, relation, &target, before)?;
+                    } else if relation.meta.orphan_removal
+                        && let Some(ReferenceTarget::Key(key)) = before
+                        && !matches!(&target, ReferenceTarget::Key(now) if *now == key)
+                    {
+                        self.abandoned.push(Abandoned { entity: entity.index, property, key });
                     }
                     self.follow_reference(index, property, relation, target)?;
                 }
+                (_, Seen::Collection { is_foreign: true, .. }) => {
+                    return Err(replaced(entity, property));
+                }
                 (_, Seen::Collection { changes, .. }) if changes.is_empty() => {}
-                (_, Seen::Collection { changes, .. }) => {
+                (_, Seen::Collection { mut changes, .. }) => {
                     if changes.lost > 0 {
                         return Err(Error::Detached { entity: (relation.meta.target)().name });
                     }
+                    self.localise(relation, &mut changes);
                     if relation.meta.kind == RelationKind::OneToMany {
                         self.one_to_many(&cell, entity, property, relation, &changes)?;
                     } else {
                         self.many_to_many(&cell, entity, property, relation, &changes)?;
                     }
-                    let known =
-                        self.collections.iter().any(|(other, p, _)| *p == property && Arc::ptr_eq(other, &cell));
-                    if !known {
+                    if self.seen_collections.insert((address(&cell), property)) {
                         self.collections.push((Arc::clone(&cell), property, changes));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Items that were put in by reference are the loaded entities of this graph, where there are any.
+    fn localise(&self, relation: &RelationDef, changes: &mut CollectionChanges) {
+        let sequence = changes.sequence.iter_mut().flat_map(|sequence| &mut sequence.items);
+        for member in changes.added.iter_mut().chain(&mut changes.removed).chain(sequence) {
+            if let Member::Row(row) = member {
+                *member = match self.graph.find(relation.target, &row.key) {
+                    Some(cell) => Member::Entity(cell),
+                    None => Member::Row(RowLink { graph: self.graph.link().clone(), ..row.clone() }),
+                };
+            }
+        }
     }
 
     /// A new entity that is referred to is inserted, too, if the relation cascades.
@@ -206,12 +248,15 @@ impl Collector<'_> {
         }
         let Some(inverse) = relation.inverse else { return Ok(()) };
         for item in &changes.added {
+            // Its row has to be changed, and what is in it is not known.
+            let Member::Entity(item) = item else { return Err(not_loaded(entity, property)) };
             self.cascade_persist(relation, name, item)?;
             if !self.is_dropped(item) && !self.refers_to(item, inverse, owner)? {
                 self.set_reference(item, inverse, Some(owner))?;
             }
         }
         for item in &changes.removed {
+            let Member::Entity(item) = item else { return Err(not_loaded(entity, property)) };
             let (owner, item) = (Arc::clone(owner), Arc::clone(item));
             self.released.push_back(Released { owner, entity: entity.index, property, item });
         }
@@ -274,6 +319,41 @@ impl Collector<'_> {
         }
     }
 
+    /// What the owning side of a one-to-one no longer refers to is an orphan, unless another entity refers to it now.
+    pub(super) fn remove_abandoned(&mut self, abandoned: &Abandoned) -> Result<(), Error> {
+        let Abandoned { entity, property, key } = abandoned;
+        let Some(relation) = self.entity(*entity).relation(*property) else { return Ok(()) };
+        for node in self.nodes.iter().filter(|node| node.entity == *entity && node.role != Role::Delete) {
+            let overridden = node.overrides.iter().find_map(|(index, value)| match value {
+                Override::Reference(target) if usize::from(*index) == *property => Some(target),
+                _ => None,
+            });
+            let refers = match overridden {
+                Some(target) => target.as_ref().and_then(|target| target.key()).as_ref() == Some(key),
+                None => self.refers_to_key(&node.cell, *property, key)?,
+            };
+            if refers {
+                return Ok(());
+            }
+        }
+        match self.graph.find(relation.target, key) {
+            Some(item) => self.add_removal(&item),
+            None => {
+                self.remove_row(relation.target, key.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the to-one relation of an entity refers to the row with this key.
+    fn refers_to_key(&self, cell: &Arc<dyn AnyCell>, property: usize, key: &Key) -> Result<bool, Error> {
+        let refers = self.read(cell, |view| {
+            let reference = view.value.property(property).as_reference();
+            matches!(reference.map(|reference| reference.target()), Some(ReferenceTarget::Key(now)) if now == *key)
+        })?;
+        Ok(refers.unwrap_or(false))
+    }
+
     /// Whether another collection has the entity already.
     fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
         let Some(index) = self.by_address.get(&address(cell)) else { return false };
@@ -293,7 +373,9 @@ impl Collector<'_> {
     ) -> Result<(), Error> {
         let Some(pivot) = &relation.pivot else { return Ok(()) };
         for item in &changes.added {
-            self.cascade_persist(relation, entity.property_name(property), item)?;
+            if let Member::Entity(item) = item {
+                self.cascade_persist(relation, entity.property_name(property), item)?;
+            }
         }
         if changes.cleared && owner.key().is_some() {
             self.clear_links(entity.index, property, owner);
@@ -301,34 +383,45 @@ impl Collector<'_> {
         let owning_side =
             if pivot.owning { Some((entity.index, property)) } else { relation.inverse.map(|i| (relation.target, i)) };
         let Some((owning_entity, owning_property)) = owning_side else { return Ok(()) };
-        let pair = |item: &Arc<dyn AnyCell>| {
-            if pivot.owning { (address(owner), address(item)) } else { (address(item), address(owner)) }
+        let placed =
+            changes.sequence.as_ref().and_then(|sequence| sequence.items.get(sequence.kept..)).unwrap_or_default();
+        for item in changes.added.iter().chain(&changes.removed).chain(placed) {
+            // Ends that are not written themselves are needed for their keys.
+            if let Member::Entity(item) = item
+                && item.key().is_some()
+                && !self.by_address.contains_key(&address(item))
+            {
+                self.add(item, Role::Update)?;
+            }
+        }
+        let pair = |item: &Member| {
+            let item = match item {
+                Member::Entity(cell) => PairEnd::Entity(address(cell)),
+                Member::Row(row) => PairEnd::Row(row.key.clone()),
+            };
+            let owner = PairEnd::Entity(address(owner));
+            if pivot.owning { (owner, item) } else { (item, owner) }
         };
         let position = self.links.iter().position(|(e, p, _)| (*e, *p) == (owning_entity, owning_property));
         let position = position.unwrap_or_else(|| {
             self.links.push((owning_entity, owning_property, PendingLinks::default()));
             self.links.len() - 1
         });
-        for item in changes.added.iter().chain(&changes.removed) {
-            // Ends that are not written themselves are needed for their keys.
-            if item.key().is_some() && !self.by_address.contains_key(&address(item)) {
-                self.add(item, Role::Update)?;
-            }
-        }
         let links = &mut self.links[position].2;
         for item in &changes.added {
             let pair = pair(item);
             links.unlinked.remove(&pair);
-            if links.linked.insert(pair) {
+            if links.linked.insert(pair.clone()) {
                 links.order.push(pair);
             }
         }
         for item in &changes.removed {
             let pair = pair(item);
-            if !links.linked.contains(&pair) && links.unlinked.insert(pair) {
+            if !links.linked.contains(&pair) && links.unlinked.insert(pair.clone()) {
                 links.order.push(pair);
             }
         }
+        links.placed.extend(placed.iter().map(pair));
         Ok(())
     }
 
@@ -336,6 +429,27 @@ impl Collector<'_> {
         match self.clears.iter_mut().find(|(e, p, _)| (*e, *p) == (entity, property)) {
             Some((_, _, owners)) => owners.push(Arc::clone(owner)),
             None => self.clears.push((entity, property, vec![Arc::clone(owner)])),
+        }
+    }
+
+    /// What was removed by reference. One that was loaded since is removed like any other entity.
+    pub(super) fn remove_rows(&mut self) -> Result<(), Error> {
+        for (entity, key) in self.removed_rows.clone() {
+            match self.graph.find(entity, &key) {
+                Some(cell) => {
+                    self.add(&cell, Role::Delete)?;
+                }
+                None => self.remove_row(entity, key),
+            }
+        }
+        Ok(())
+    }
+
+    /// A row is deleted by its key.
+    fn remove_row(&mut self, entity: usize, key: Key) {
+        match self.removals.iter_mut().find(|removal| removal.entity == entity) {
+            Some(removal) => removal.keys.push(key),
+            None => self.removals.push(RowRemoval { entity, keys: vec![key] }),
         }
     }
 
@@ -352,6 +466,7 @@ impl Collector<'_> {
             self.clear_links(entity.index, property, cell);
         } else if let Seen::Collection { changes, .. } = &seen {
             for item in &changes.removed {
+                let Member::Entity(item) = item else { continue };
                 let (owner, item) = (Arc::clone(cell), Arc::clone(item));
                 self.released.push_back(Released { owner, entity: entity.index, property, item });
             }

@@ -7,6 +7,10 @@ impl Collector<'_> {
     /// Turns the nodes into rows.
     pub(super) fn finish(mut self) -> Result<ChangeSet, Error> {
         let mut changes = ChangeSet { flush: self.flush, ..ChangeSet::default() };
+        for removal in &mut self.removals {
+            removal.keys.sort_unstable();
+            removal.keys.dedup();
+        }
         // Positions first: foreign keys refer to rows that come later.
         let mut rows = Vec::with_capacity(self.nodes.len());
         changes.rows.reserve(self.nodes.len());
@@ -61,6 +65,8 @@ impl Collector<'_> {
         changes.dropped = dropped.filter(|cell| cell.lifecycle() == Lifecycle::Scheduled).map(Arc::clone).collect();
         self.finish_links(&mut changes, &by_address);
         changes.collections = self.collections;
+        changes.removals = self.removals;
+        changes.removed_rows = self.removed_rows;
         Ok(changes)
     }
 
@@ -238,19 +244,40 @@ impl Collector<'_> {
     }
 
     fn finish_links(&self, changes: &mut ChangeSet, inserted: &FxHashMap<usize, usize>) {
-        let end = |address: usize| -> Option<LinkEnd> {
-            if let Some(row) = inserted.get(&address) {
+        let end = |end: &PairEnd, entity: usize| -> Option<LinkEnd> {
+            let address = match end {
+                PairEnd::Entity(address) => address,
+                PairEnd::Row(key) => {
+                    return (!is_removed(&self.removals, entity, key)).then(|| LinkEnd::Key(key.clone()));
+                }
+            };
+            if let Some(row) = inserted.get(address) {
                 return Some(LinkEnd::Row(*row));
             }
-            let node = &self.nodes[*self.by_address.get(&address)?];
+            let node = &self.nodes[*self.by_address.get(address)?];
             // A row that is deleted loses its links with it.
             if node.role == Role::Delete { None } else { node.cell.key().map(LinkEnd::Key) }
         };
         for (entity, property, pending) in &self.links {
-            let mut link =
-                LinkChange { entity: *entity, property: *property, linked: Vec::new(), unlinked: Vec::new() };
-            for pair in &pending.order {
-                let (Some(one), Some(two)) = (end(pair.0), end(pair.1)) else { continue };
+            let Some(relation) = self.entity(*entity).relation(*property) else { continue };
+            let ends = |pair: &Pair| Some((end(&pair.0, *entity)?, end(&pair.1, relation.target)?));
+            let mut link = LinkChange {
+                entity: *entity,
+                property: *property,
+                linked: Vec::new(),
+                placed: Vec::new(),
+                unlinked: Vec::new(),
+            };
+            let mut placed = FxHashSet::default();
+            for pair in &pending.placed {
+                // What the other side takes out is not put in again, because it would only move.
+                let stays = pending.linked.contains(pair) || !pending.unlinked.contains(pair);
+                if stays && placed.insert(pair) {
+                    link.placed.extend(ends(pair));
+                }
+            }
+            for pair in pending.order.iter().filter(|pair| !placed.contains(pair)) {
+                let Some((one, two)) = ends(pair) else { continue };
                 if pending.linked.contains(pair) {
                     link.linked.push((one, two));
                 } else if pending.unlinked.contains(pair)
@@ -266,6 +293,18 @@ impl Collector<'_> {
             let keys: Vec<Key> = owners.iter().filter_map(|owner| owner.key()).collect();
             if !keys.is_empty() {
                 changes.clears.push(ClearChange { entity: *entity, property: *property, keys });
+            }
+        }
+        // Rows that are removed by reference lose their links, too.
+        for removal in &self.removals {
+            for (property, _) in
+                self.entity(removal.entity).relations().filter(|(_, relation)| relation.pivot.is_some())
+            {
+                let entity = removal.entity;
+                match changes.clears.iter_mut().find(|clear| (clear.entity, clear.property) == (entity, property)) {
+                    Some(clear) => clear.keys.extend(removal.keys.iter().cloned()),
+                    None => changes.clears.push(ClearChange { entity, property, keys: removal.keys.clone() }),
+                }
             }
         }
     }

@@ -136,22 +136,27 @@ impl Rows<'_, '_> {
     }
 
     /// Pivot rows are written behind what they refer to, and deleted before it; what is unlinked goes before what is linked.
+    /// Rows that are deleted by their keys have the place that their table has among those that are deleted.
     fn pivots(&mut self) {
         let changes = self.planner.changes;
         let deleted: Vec<usize> =
             (0..changes.rows.len()).filter(|position| changes.rows[*position].kind == ChangeKind::Delete).collect();
         let nodes: Vec<usize> = (changes.rows.len()..self.groups.len()).collect();
+        let writes_links = |phase| matches!(phase, Phase::Link | Phase::Place);
         for &node in &nodes {
             let (phase, link) = (self.groups[node].phase, self.groups[node].link);
-            if phase == Phase::Link {
-                let ends = changes.links[link].linked.iter().flat_map(|(one, two)| [one, two]);
-                for end in ends {
+            if self.groups[node].removal.is_some() {
+                self.removal(node, &deleted, &nodes);
+            } else if writes_links(phase) {
+                let pairs =
+                    if phase == Phase::Link { &changes.links[link].linked } else { &changes.links[link].placed };
+                for end in pairs.iter().flat_map(|(one, two)| [one, two]) {
                     if let LinkEnd::Row(row) = end {
                         self.add(*row, node, Cause::UnknownKey);
                     }
                 }
                 for &other in &nodes {
-                    if self.groups[other].phase != Phase::Link {
+                    if !writes_links(self.groups[other].phase) && self.groups[other].removal.is_none() {
                         self.add(other, node, Cause::UnknownKey);
                     }
                 }
@@ -159,6 +164,20 @@ impl Rows<'_, '_> {
                 for row in &deleted {
                     self.add(node, *row, Cause::UnknownKey);
                 }
+            }
+        }
+    }
+
+    /// Rows that are deleted by their keys go behind the rows of tables that refer to theirs, and before the others.
+    fn removal(&mut self, node: usize, deleted: &[usize], others: &[usize]) {
+        let rank = self.groups[node].rank;
+        for other in deleted.iter().chain(others) {
+            let group = &self.groups[*other];
+            let is_deleted = group.phase == Phase::Delete;
+            if !is_deleted || group.rank < rank {
+                self.add(*other, node, Cause::UnknownKey);
+            } else if group.rank > rank {
+                self.add(node, *other, Cause::UnknownKey);
             }
         }
     }
