@@ -50,7 +50,7 @@ struct Owner {
 pub(crate) async fn populate(
     graph: &Arc<UnitOfWork>,
     texts: &StatementTexts,
-    executor: &LazyExecutor<'_>,
+    executor: &mut LazyExecutor<'_>,
     entity: usize,
     cells: Cells,
     nodes: &[PopulateNode],
