@@ -259,5 +259,6 @@ fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
 /// Takes in some rows of a result.
 pub(crate) type RowSink<'a> = &'a mut (dyn FnMut(&[Row]) -> Result<(), Error> + Send);
 
-/// How many rows are handed over at once: few enough for the processor's caches, many enough for the locks.
-const ROWS_AT_A_TIME: usize = 128;
+/// How many rows are handed over at once: few enough to be in the first-level cache when they are read, many enough for
+/// the locks.
+const ROWS_AT_A_TIME: usize = 32;

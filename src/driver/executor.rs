@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::OnceCell;
 
 use super::connection::{Answer, Connection, RowSink};
 use super::transaction::TransactionConnection;
@@ -22,25 +21,29 @@ pub(crate) trait Connect: Send + Sync {
 /// An executor that takes its connection when it is needed for the first time: what is loaded already needs none.
 pub(crate) struct LazyExecutor<'a> {
     source: &'a dyn Connect,
-    executor: OnceCell<Executor>,
+    executor: Option<Executor>,
 }
 
 impl<'a> LazyExecutor<'a> {
-    pub(crate) fn new(source: &'a dyn Connect) -> Self {
-        Self { source, executor: OnceCell::new() }
+    pub(crate) const fn new(source: &'a dyn Connect) -> Self {
+        Self { source, executor: None }
     }
 
     /// This executor.
-    pub(crate) fn ready(source: &'a dyn Connect, executor: Executor) -> Self {
-        Self { source, executor: OnceCell::from(executor) }
+    pub(crate) const fn ready(source: &'a dyn Connect, executor: Executor) -> Self {
+        Self { source, executor: Some(executor) }
     }
 
     /// The executor, always the same.
     ///
     /// # Errors
     /// As [`Connect::connect`].
-    pub(crate) async fn get(&self) -> Result<&Executor, Error> {
-        self.executor.get_or_try_init(|| self.source.connect()).await
+    pub(crate) async fn get(&mut self) -> Result<&Executor, Error> {
+        let executor = match self.executor.take() {
+            Some(executor) => executor,
+            None => self.source.connect().await?,
+        };
+        Ok(self.executor.insert(executor))
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Rows are taken in as they arrive, some at a time: their buffers are free again before the next ones come.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use indexmap::map::Entry;
+use rustc_hash::FxHashSet;
 use tokio_postgres::Row;
 
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, PropertyDef};
+use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, PropertyDef, address};
 use crate::types::{Key, KeyPart, RawColumn, RowReader};
 use crate::unit_of_work::{UnitOfWork, merge};
 
@@ -20,11 +21,14 @@ pub(crate) struct Hydrator<'a> {
     overwrite: bool,
     types_checked: bool,
     cells: Vec<Arc<dyn AnyCell>>,
+    /// The addresses of entities that were there already and have taken in a row: the rows of one result agree, so a join
+    /// that repeats an entity has nothing new to say of it.
+    merged: FxHashSet<usize>,
 }
 
 impl<'a> Hydrator<'a> {
-    pub(crate) const fn new(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, overwrite: bool) -> Self {
-        Self { graph, entity, overwrite, types_checked: false, cells: Vec::new() }
+    pub(crate) fn new(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, overwrite: bool) -> Self {
+        Self { graph, entity, overwrite, types_checked: false, cells: Vec::new(), merged: FxHashSet::default() }
     }
 
     /// The entities of the rows so far, in their order.
@@ -45,7 +49,7 @@ impl<'a> Hydrator<'a> {
             self.types_checked = true;
         }
         let (graph, entity) = (self.graph, self.entity);
-        let mut found = Found { cells: &mut self.cells, made: Vec::new(), known: Vec::new() };
+        let mut found = Found { cells: &mut self.cells, merged: &mut self.merged, made: Vec::new(), known: Vec::new() };
         let outcome = found.look_up(graph, entity, rows);
         let Found { made, known, .. } = found;
         // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
@@ -66,6 +70,7 @@ impl<'a> Hydrator<'a> {
 /// The entities of some rows.
 struct Found<'a, 'c> {
     cells: &'c mut Vec<Arc<dyn AnyCell>>,
+    merged: &'c mut FxHashSet<usize>,
     /// Those that were not there, if the scope has to know of them.
     made: Vec<Arc<dyn AnyCell>>,
     /// Which of the entities were there already: they are merged when the map's lock is released, for that takes their
@@ -83,7 +88,9 @@ impl<'a> Found<'a, '_> {
         for row in rows {
             match by_key.entry(key_of(entity, row)?) {
                 Entry::Occupied(entry) => {
-                    self.known.push((self.cells.len(), row));
+                    if self.merged.insert(address(entry.get())) {
+                        self.known.push((self.cells.len(), row));
+                    }
                     self.cells.push(Arc::clone(entry.get()));
                 }
                 Entry::Vacant(entry) => {
@@ -102,19 +109,27 @@ impl<'a> Found<'a, '_> {
 }
 
 /// The bytes of a column.
-pub(super) fn raw(row: &Row, index: usize) -> Option<&[u8]> {
+fn raw(row: &Row, index: usize) -> Option<&[u8]> {
     row.try_get::<usize, RawColumn<'_>>(index).ok().and_then(|column| column.0)
 }
 
-fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
-    if let ([offset], [column]) = (entity.key_offsets.as_slice(), entity.key.as_slice())
-        && let Some(part) = raw(row, *offset).and_then(|raw| KeyPart::decode(column.pg, raw))
-    {
-        return Ok(Key::One(part));
+/// The key that stands in these columns; `None` if one of them is NULL.
+pub(super) fn key_in<'c>(row: &Row, columns: impl IntoIterator<Item = (usize, &'c KeyColumnDef)>) -> Option<Key> {
+    let part = |(offset, column): (usize, &KeyColumnDef)| KeyPart::decode(column.pg, raw(row, offset)?);
+    let mut columns = columns.into_iter();
+    let first = part(columns.next()?)?;
+    // Most keys have one column: they need no list.
+    let Some(second) = columns.next() else { return Some(Key::One(first)) };
+    let mut parts = vec![first, part(second)?];
+    for column in columns {
+        parts.push(part(column)?);
     }
-    let parts = entity.key_offsets.iter().zip(&entity.key);
-    let parts = parts.map(|(offset, column)| raw(row, *offset).and_then(|raw| KeyPart::decode(column.pg, raw)));
-    parts.collect::<Option<Vec<_>>>().and_then(Key::from_parts).ok_or_else(|| Error::Conversion {
+    Key::from_parts(parts)
+}
+
+fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
+    let columns = entity.key_offsets.iter().copied().zip(&entity.key);
+    key_in(row, columns).ok_or_else(|| Error::Conversion {
         entity: entity.meta.name,
         column: entity.key.first().map(|column| column.name.clone()).unwrap_or_default(),
         message: "the key is NULL or of another type".to_owned(),

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use tokio_postgres::Row;
 
-use super::hydrate::{Hydrator, raw};
+use super::hydrate::{Hydrator, key_in};
 use crate::driver::LazyExecutor;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, ReferenceTarget, RelationDef, RelationKind};
 use crate::query::PopulateNode;
 use crate::sql::{self, Statement, StatementTexts, Verb, key_arrays};
-use crate::types::{Key, KeyPart};
+use crate::types::Key;
 use crate::unit_of_work::UnitOfWork;
 
 type Cells = Vec<Arc<dyn AnyCell>>;
@@ -33,8 +34,13 @@ struct Step<'a, 'c> {
     target: &'a EntityDef,
     /// Position of the answer, if a query is needed.
     query: Option<usize>,
-    /// The entities whose collections are loaded by the query.
-    owners: FxHashMap<Key, Arc<dyn AnyCell>>,
+    /// The entities whose collections are loaded by the query, and what it has found for them.
+    owners: IndexMap<Key, Owner, FxBuildHasher>,
+}
+
+struct Owner {
+    cell: Arc<dyn AnyCell>,
+    items: Cells,
 }
 
 /// Loads relations of loaded entities, as far as they are not loaded.
@@ -44,7 +50,7 @@ struct Step<'a, 'c> {
 pub(crate) async fn populate(
     graph: &Arc<UnitOfWork>,
     texts: &StatementTexts,
-    executor: &LazyExecutor<'_>,
+    executor: &mut LazyExecutor<'_>,
     entity: usize,
     cells: Cells,
     nodes: &[PopulateNode],
@@ -64,7 +70,7 @@ pub(crate) async fn populate(
                     relation,
                     target: metadata.target(relation),
                     query: None,
-                    owners: FxHashMap::default(),
+                    owners: IndexMap::default(),
                 };
                 if let Some(statement) = step.query(graph, texts)? {
                     step.query = Some(statements.len());
@@ -76,7 +82,7 @@ pub(crate) async fn populate(
         let answers =
             if statements.is_empty() { Vec::new() } else { executor.get().await?.run_all(&statements).await? };
         let mut next = Vec::new();
-        for step in &steps {
+        for step in &mut steps {
             if let Some(answer) = step.query.and_then(|query| answers.get(query)) {
                 step.take(graph, &answer.rows)?;
             }
@@ -115,7 +121,7 @@ impl Step<'_, '_> {
                 loaded = view.value.property(property).as_collection().is_none_or(|collection| collection.is_filled());
             })?;
             if let (false, Some(key)) = (loaded, cell.key()) {
-                self.owners.insert(key, Arc::clone(cell));
+                self.owners.insert(key, Owner { cell: Arc::clone(cell), items: Vec::new() });
             }
         }
         let mut keys: Vec<Key> = self.owners.keys().cloned().collect();
@@ -154,7 +160,7 @@ impl Step<'_, '_> {
     }
 
     /// Takes in what the query has found.
-    fn take(&self, graph: &Arc<UnitOfWork>, rows: &[Row]) -> Result<(), Error> {
+    fn take(&mut self, graph: &Arc<UnitOfWork>, rows: &[Row]) -> Result<(), Error> {
         let mut hydrator = Hydrator::new(graph, self.target, false);
         hydrator.take(rows)?;
         let cells = hydrator.into_cells();
@@ -166,20 +172,13 @@ impl Step<'_, '_> {
             RelationKind::ManyToMany => self.target.width,
             _ => self.owning().map(|owning| owning.offset).unwrap_or_default(),
         };
-        let mut items: FxHashMap<Key, Cells> = FxHashMap::default();
         for (row, cell) in rows.iter().zip(cells) {
-            let parts = self
-                .entity
-                .key
-                .iter()
-                .enumerate()
-                .map(|(index, column)| raw(row, offset + index).and_then(|raw| KeyPart::decode(column.pg, raw)));
-            if let Some(key) = parts.collect::<Option<Vec<_>>>().and_then(Key::from_parts) {
-                items.entry(key).or_default().push(cell);
+            let owner = key_in(row, (offset..).zip(&self.entity.key)).and_then(|key| self.owners.get_mut(&key));
+            if let Some(owner) = owner {
+                owner.items.push(cell);
             }
         }
-        for (key, owner) in &self.owners {
-            let items = items.get(key).map_or(&[][..], Vec::as_slice);
+        for Owner { cell: owner, items } in self.owners.values() {
             if graph.tracker.has_written() {
                 graph.tracker.keep_all(owner)?;
             }

@@ -161,7 +161,7 @@ impl EntityManager {
         async move {
             let graph = em.graph();
             let cell = em.find_one_cell(&graph, T::meta(), criteria, &requests).await?;
-            Ok(handles(&graph, cell).pop())
+            Ok(cell.and_then(|cell| handle(graph, cell)))
         }
     }
 
@@ -177,11 +177,10 @@ impl EntityManager {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
         async move {
-            let described = describe(T::meta(), &criteria);
             let graph = em.graph();
-            let cell = em.find_one_cell(&graph, T::meta(), criteria, &requests).await?;
-            let missing = Error::NotFound { entity: T::meta().name, criteria: described };
-            handles(&graph, cell).pop().ok_or(missing)
+            let cell = em.find_one_cell(&graph, T::meta(), criteria.clone(), &requests).await?;
+            let missing = || Error::NotFound { entity: T::meta().name, criteria: describe(T::meta(), &criteria) };
+            cell.and_then(|cell| handle(graph, cell)).ok_or_else(missing)
         }
     }
 
@@ -241,16 +240,16 @@ impl EntityManager {
         }
         let mut hydrator = Hydrator::new(graph, entity, false);
         let mut take = |rows: &[Row]| hydrator.take(rows);
-        let executor = if let Some(lock) = plan.selection.lock {
+        let mut executor = if let Some(lock) = plan.selection.lock {
             let scope = LockScope::begin(&self.session, lock).await?;
             let executor = scope.executor();
             let outcome = executor.stream(&statement, &mut take).await;
             scope.end(outcome, entity)?;
             LazyExecutor::ready(&*self.session, executor)
         } else {
-            let executor = LazyExecutor::new(&*self.session);
-            executor.get().await?.stream(&statement, &mut take).await?;
-            executor
+            let executor = self.session.executor().await?;
+            executor.stream(&statement, &mut take).await?;
+            LazyExecutor::ready(&*self.session, executor)
         };
         let cells = hydrator.into_cells();
         if let Some(version) = plan.version {
@@ -258,7 +257,7 @@ impl EntityManager {
         }
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
-            loader::populate(graph, texts, &executor, entity.index, cells.clone(), &tree).await?;
+            loader::populate(graph, texts, &mut executor, entity.index, cells.clone(), &tree).await?;
         }
         Ok(cells)
     }
@@ -286,12 +285,14 @@ impl EntityManager {
         if let (Some(cell), true) = (&known, tree.is_empty()) {
             return Ok(Some(Arc::clone(cell)));
         }
-        let executor = LazyExecutor::new(&*self.session);
+        let mut executor = LazyExecutor::new(&*self.session);
         let cell = match known {
             Some(cell) => cell,
             None => {
                 let statement = self.select_by_key(&key, meta)?;
-                let answer = executor.get().await?.run(&statement).await?;
+                let connected = self.session.executor().await?;
+                let answer = connected.run(&statement).await?;
+                executor = LazyExecutor::ready(&*self.session, connected);
                 let mut hydrator = Hydrator::new(graph, entity, false);
                 hydrator.take(&answer.rows)?;
                 match hydrator.into_cells().into_iter().next() {
@@ -302,7 +303,7 @@ impl EntityManager {
         };
         if !tree.is_empty() {
             let texts = &self.session.orm.texts;
-            loader::populate(graph, texts, &executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
+            loader::populate(graph, texts, &mut executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
         }
         Ok(Some(cell))
     }
@@ -349,8 +350,8 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?.index;
-        let executor = LazyExecutor::new(&*self.session);
-        loader::populate(&graph, &self.session.orm.texts, &executor, entity, cells, &tree).await
+        let mut executor = LazyExecutor::new(&*self.session);
+        loader::populate(&graph, &self.session.orm.texts, &mut executor, entity, cells, &tree).await
     }
 
     async fn count_plan(&self, plan: &Selection) -> Result<u64, Error> {
@@ -372,6 +373,10 @@ fn first_column(rows: &[tokio_postgres::Row]) -> Option<&[u8]> {
 }
 
 /// Handles to cells of the graph that they were found in: the manager may have got another one meanwhile.
+fn handle<T: Entity>(graph: Arc<UnitOfWork>, cell: Arc<dyn AnyCell>) -> Option<Managed<T>> {
+    Managed::from_cell(cell, graph as Arc<dyn Graph>)
+}
+
 fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
     let graph = Arc::clone(graph) as Arc<dyn Graph>;
     cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()

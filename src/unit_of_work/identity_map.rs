@@ -1,16 +1,21 @@
 //! One row, one entity: every entity of a graph by type and key, and the new ones that have no key yet.
 //!
 //! The map owns the entities; it never waits for one: whoever holds its lock takes no entity's lock.
+//!
+//! It is kept in the order in which entities came, which is mostly the order in which they lie in memory: filling and
+//! dropping a large graph in the order of hashes would miss the processor's caches at every entity.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rustc_hash::FxBuildHasher;
 
 use crate::metadata::{AnyCell, address};
 use crate::types::Key;
 
-type ByKey = FxHashMap<Key, Arc<dyn AnyCell>>;
+/// The entities of one type by their keys.
+pub(crate) type ByKey = IndexMap<Key, Arc<dyn AnyCell>, FxBuildHasher>;
 
 /// The entities of a graph.
 #[derive(Default)]
@@ -18,7 +23,7 @@ pub(crate) struct IdentityMap {
     /// By entity index.
     types: Vec<ByKey>,
     /// By address.
-    new: FxHashMap<usize, Arc<dyn AnyCell>>,
+    new: IndexMap<usize, Arc<dyn AnyCell>, FxBuildHasher>,
 }
 
 impl IdentityMap {
@@ -41,7 +46,7 @@ impl IdentityMap {
 
     /// Puts an entity under its key; answers with the one that was there.
     pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
-        self.new.remove(&address(&cell));
+        self.new.swap_remove(&address(&cell));
         self.of(entity).insert(key, cell)
     }
 
@@ -57,12 +62,12 @@ impl IdentityMap {
 
     /// Takes an entity out.
     pub(crate) fn remove(&mut self, entity: usize, cell: &Arc<dyn AnyCell>) {
-        self.new.remove(&address(cell));
+        self.new.swap_remove(&address(cell));
         if let Some(key) = cell.key()
             && let Entry::Occupied(entry) = self.of(entity).entry(key)
             && Arc::ptr_eq(entry.get(), cell)
         {
-            entry.remove();
+            entry.swap_remove();
         }
     }
 }
