@@ -113,7 +113,11 @@ impl UnitOfWork {
     }
 
     /// Schedules an entity for INSERT; takes back a scheduled DELETE.
-    pub(crate) fn schedule(&self, cell: &Arc<dyn AnyCell>) {
+    pub(crate) fn schedule(self: &Arc<Self>, cell: &Arc<dyn AnyCell>) {
+        if !self.owns(&**cell) {
+            self.tracker.add_foreign(cell);
+            return;
+        }
         match cell.lifecycle() {
             Lifecycle::New | Lifecycle::Removed => {
                 self.tracker.keep_state(cell);
@@ -139,7 +143,11 @@ impl UnitOfWork {
     }
 
     /// Schedules an entity for DELETE; a new one is only taken off the schedule.
-    pub(crate) fn schedule_removal(&self, cell: &Arc<dyn AnyCell>) {
+    pub(crate) fn schedule_removal(self: &Arc<Self>, cell: &Arc<dyn AnyCell>) {
+        if !self.owns(&**cell) {
+            self.tracker.add_foreign(cell);
+            return;
+        }
         match cell.lifecycle() {
             Lifecycle::Scheduled => {
                 self.tracker.keep_state(cell);
@@ -156,7 +164,7 @@ impl UnitOfWork {
     }
 
     /// Schedules the row with this key for DELETE, loaded or not.
-    pub(crate) fn schedule_row_removal(&self, meta: &'static EntityMeta, key: Key) {
+    pub(crate) fn schedule_row_removal(self: &Arc<Self>, meta: &'static EntityMeta, key: Key) {
         let Some(entity) = self.metadata.find(meta) else { return };
         match self.find(entity.index, &key) {
             Some(cell) => self.schedule_removal(&cell),

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RecursiveRwLock};
 
@@ -38,6 +38,11 @@ pub(crate) struct Cell<T: Entity> {
     graph: GraphLink,
     key: Mutex<Option<Key>>,
     lifecycle: AtomicU8,
+    pending: AtomicBool,
+    /// The entity's place among those without a key: `u32::MAX` if it never was.
+    place: AtomicU32,
+    /// The number of the last change set that the entity was part of, and its position there.
+    mark: AtomicU64,
 }
 
 impl<T: Entity> Cell<T> {
@@ -47,6 +52,9 @@ impl<T: Entity> Cell<T> {
             graph,
             key: Mutex::new(key),
             lifecycle: AtomicU8::new(lifecycle as u8),
+            pending: AtomicBool::new(false),
+            place: AtomicU32::new(u32::MAX),
+            mark: AtomicU64::new(0),
         }
     }
 
@@ -146,6 +154,28 @@ impl<T: Entity> AnyCell for Cell<T> {
 
     fn set_lifecycle(&self, lifecycle: Lifecycle) {
         self.lifecycle.store(lifecycle as u8, Ordering::Release);
+    }
+
+    fn set_pending(&self, pending: bool) -> bool {
+        self.pending.swap(pending, Ordering::AcqRel)
+    }
+
+    fn mark(&self, change_set: u32, position: u32) {
+        self.mark.store(u64::from(change_set) << 32 | u64::from(position), Ordering::Release);
+    }
+
+    fn marked(&self, change_set: u32) -> Option<usize> {
+        let mark = self.mark.load(Ordering::Acquire);
+        // The lower half is the position.
+        (mark >> 32 == u64::from(change_set)).then_some((mark & u64::from(u32::MAX)) as usize)
+    }
+
+    fn place(&self) -> usize {
+        self.place.load(Ordering::Acquire) as usize
+    }
+
+    fn set_place(&self, place: usize) {
+        self.place.store(u32::try_from(place).unwrap_or(u32::MAX), Ordering::Release);
     }
 
     fn is_borrowed(&self, for_writing: bool) -> bool {

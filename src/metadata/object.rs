@@ -96,6 +96,21 @@ pub trait AnyCell: Any + Send + Sync {
     /// Moves the entity on.
     fn set_lifecycle(&self, lifecycle: Lifecycle);
 
+    /// Notes whether the next flush looks at the entity; answers with what was noted before.
+    fn set_pending(&self, pending: bool) -> bool;
+
+    /// Notes the entity's position in the change set with this number.
+    fn mark(&self, change_set: u32, position: u32);
+
+    /// The entity's position in the change set with this number, if it is part of it.
+    fn marked(&self, change_set: u32) -> Option<usize>;
+
+    /// The entity's place among those without a key.
+    fn place(&self) -> usize;
+
+    /// Notes the entity's place among those without a key.
+    fn set_place(&self, place: usize);
+
     /// Whether this thread holds a guard that [`read`](Self::read) or [`write`](Self::write) would wait for.
     fn is_borrowed(&self, for_writing: bool) -> bool;
 

@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
 use crate::error::Error;
@@ -126,6 +127,8 @@ fn is_removed(removals: &[RowRemoval], entity: usize, key: &Key) -> bool {
 pub(crate) struct ChangeSet {
     /// The number of the flush: entities are read as they were when it began.
     pub(crate) flush: u64,
+    /// Its own number: the entities are marked with it.
+    pub(crate) number: u32,
     pub(crate) rows: Vec<RowChange>,
     pub(crate) links: Vec<LinkChange>,
     pub(crate) clears: Vec<ClearChange>,
@@ -219,6 +222,12 @@ struct Abandoned {
     key: Key,
 }
 
+/// A number that no other change set that is in use has.
+fn next_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Collects the change set of everything pending in this graph, for the flush with this number.
 ///
 /// # Errors
@@ -231,7 +240,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         graph,
         flush,
         nodes: Vec::with_capacity(pending.len()),
-        by_address: FxHashMap::with_capacity_and_hasher(pending.len(), FxBuildHasher),
+        number: next_number(),
         queue: VecDeque::new(),
         released: VecDeque::new(),
         abandoned: Vec::new(),
@@ -242,6 +251,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         collections: Vec::new(),
         seen_collections: FxHashSet::default(),
         shapes: Vec::new(),
+        scratch: Vec::new(),
     };
     for cell in pending {
         let role = match cell.lifecycle() {
@@ -274,7 +284,8 @@ struct Collector<'a> {
     graph: &'a Arc<UnitOfWork>,
     flush: u64,
     nodes: Vec<Node>,
-    by_address: FxHashMap<usize, usize>,
+    /// The change set's number: its entities are marked with it, and with their position among the nodes.
+    number: u32,
     /// Nodes whose relations have not been followed yet.
     queue: VecDeque<usize>,
     released: VecDeque<Released>,
@@ -289,6 +300,8 @@ struct Collector<'a> {
     seen_collections: FxHashSet<(usize, usize)>,
     /// The column sets so far: rows of one statement share theirs.
     shapes: Vec<Arc<[u16]>>,
+    /// The column set of the row at hand.
+    scratch: Vec<u16>,
 }
 
 impl<'a> Collector<'a> {
@@ -296,10 +309,14 @@ impl<'a> Collector<'a> {
         &self.graph.metadata.entities[index]
     }
 
+    /// Where an entity stands among the nodes.
+    fn node_of(&self, cell: &Arc<dyn AnyCell>) -> Option<usize> {
+        cell.marked(self.number).filter(|index| *index < self.nodes.len())
+    }
+
     /// Adds an entity, or changes what is to happen to it.
     fn add(&mut self, cell: &Arc<dyn AnyCell>, role: Role) -> Result<usize, Error> {
-        let known = self.by_address.get(&address(cell)).copied();
-        if let Some(index) = known {
+        if let Some(index) = self.node_of(cell) {
             let node = &mut self.nodes[index];
             let next = match (node.role, role) {
                 (Role::Insert | Role::Nothing, Role::Delete) => Role::Nothing,
@@ -322,7 +339,7 @@ impl<'a> Collector<'a> {
         let entity = self.graph.metadata.of(cell.meta())?.index;
         let index = self.nodes.len();
         self.nodes.push(Node { cell: Arc::clone(cell), entity, role, overrides: Vec::new() });
-        self.by_address.insert(address(cell), index);
+        cell.mark(self.number, u32::try_from(index).unwrap_or(u32::MAX));
         self.queue.push_back(index);
         Ok(index)
     }
@@ -330,7 +347,7 @@ impl<'a> Collector<'a> {
     /// An entity goes along with one that is removed. One that was never inserted is not inserted.
     fn add_removal(&mut self, cell: &Arc<dyn AnyCell>) -> Result<(), Error> {
         let role = match cell.lifecycle() {
-            Lifecycle::New | Lifecycle::Scheduled if !self.by_address.contains_key(&address(cell)) => Role::Nothing,
+            Lifecycle::New | Lifecycle::Scheduled if self.node_of(cell).is_none() => Role::Nothing,
             Lifecycle::Removed | Lifecycle::Detached => return Ok(()),
             _ => Role::Delete,
         };

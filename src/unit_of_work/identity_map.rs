@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rustc_hash::FxBuildHasher;
 
-use crate::metadata::{AnyCell, address};
+use crate::metadata::AnyCell;
 use crate::types::Key;
 
 /// The entities of one type by their keys.
@@ -22,8 +22,8 @@ pub(crate) type ByKey = IndexMap<Key, Arc<dyn AnyCell>, FxBuildHasher>;
 pub(crate) struct IdentityMap {
     /// By entity index.
     types: Vec<ByKey>,
-    /// By address.
-    new: IndexMap<usize, Arc<dyn AnyCell>, FxBuildHasher>,
+    /// Those that have no key. Each knows its place here.
+    new: Vec<Arc<dyn AnyCell>>,
 }
 
 impl IdentityMap {
@@ -46,7 +46,7 @@ impl IdentityMap {
 
     /// Puts an entity under its key; answers with the one that was there.
     pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
-        self.new.swap_remove(&address(&cell));
+        self.remove_new(&cell);
         self.of(entity).insert(key, cell)
     }
 
@@ -57,12 +57,29 @@ impl IdentityMap {
 
     /// Takes in an entity without a key.
     pub(crate) fn add_new(&mut self, cell: Arc<dyn AnyCell>) {
-        self.new.insert(address(&cell), cell);
+        if !self.is_new(&cell) {
+            cell.set_place(self.new.len());
+            self.new.push(cell);
+        }
+    }
+
+    fn is_new(&self, cell: &Arc<dyn AnyCell>) -> bool {
+        self.new.get(cell.place()).is_some_and(|other| Arc::ptr_eq(other, cell))
+    }
+
+    fn remove_new(&mut self, cell: &Arc<dyn AnyCell>) {
+        if self.is_new(cell) {
+            let place = cell.place();
+            self.new.swap_remove(place);
+            if let Some(moved) = self.new.get(place) {
+                moved.set_place(place);
+            }
+        }
     }
 
     /// Takes an entity out.
     pub(crate) fn remove(&mut self, entity: usize, cell: &Arc<dyn AnyCell>) {
-        self.new.swap_remove(&address(cell));
+        self.remove_new(cell);
         if let Some(key) = cell.key()
             && let Entry::Occupied(entry) = self.of(entity).entry(key)
             && Arc::ptr_eq(entry.get(), cell)

@@ -50,13 +50,13 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
         cell.set_lifecycle(Lifecycle::New);
     }
     graph.tracker.forget_removed_rows(&changes.removed_rows);
-    let done: FxHashSet<usize> = changes.cells().map(address).filter(|cell| !still_dirty.contains(cell)).collect();
     graph.tracker.retain_pending(|cell| {
         match cell.lifecycle() {
             Lifecycle::New => false,
             // If it was written, it was persisted or removed in the meantime.
             Lifecycle::Scheduled | Lifecycle::Removing => true,
-            _ => !done.contains(&address(cell)),
+            // Of those that were written, only what was changed again in the meantime.
+            _ => cell.marked(changes.number).is_none() || still_dirty.contains(&address(cell)),
         }
     });
     Ok(())

@@ -27,7 +27,8 @@ pub(crate) struct Tracker {
 struct State {
     /// Entities that the next flush looks at, in the order in which they were first touched (rule B1).
     pending: Vec<Arc<dyn AnyCell>>,
-    is_pending: FxHashSet<usize>,
+    /// Entities of other managers that were scheduled here: the next flush refuses them.
+    foreign: Vec<Arc<dyn AnyCell>>,
     /// Rows that are to be deleted, by entity and key, as often as they were removed by reference while not loaded.
     removed_rows: Vec<(usize, Key)>,
     scopes: Vec<Scope>,
@@ -60,8 +61,14 @@ struct Kept {
 
 impl State {
     fn set_pending(&mut self, pending: Vec<Arc<dyn AnyCell>>) {
-        self.is_pending = pending.iter().map(address).collect();
+        for cell in &self.pending {
+            cell.set_pending(false);
+        }
+        for cell in &pending {
+            cell.set_pending(true);
+        }
         self.pending = pending;
+        self.foreign.clear();
     }
 }
 
@@ -73,26 +80,33 @@ fn state_of(cell: &Arc<dyn AnyCell>) -> Snapshot {
 impl Tracker {
     /// The entities that the next flush looks at.
     pub(crate) fn pending(&self) -> Vec<Arc<dyn AnyCell>> {
-        self.state.lock().pending.clone()
+        let state = self.state.lock();
+        if state.foreign.is_empty() { state.pending.clone() } else { [&state.pending[..], &state.foreign].concat() }
     }
 
     /// Makes room for this many pending entities.
     pub(crate) fn reserve(&self, entities: usize) {
-        let mut state = self.state.lock();
-        state.pending.reserve(entities);
-        state.is_pending.reserve(entities);
+        self.state.lock().pending.reserve(entities);
     }
 
     pub(crate) fn add_pending(&self, cell: &Arc<dyn AnyCell>) {
         let mut state = self.state.lock();
-        if state.is_pending.insert(address(cell)) {
+        if !cell.set_pending(true) {
             state.pending.push(Arc::clone(cell));
+        }
+    }
+
+    /// Notes an entity of another manager: what is pending there is not known here.
+    pub(crate) fn add_foreign(&self, cell: &Arc<dyn AnyCell>) {
+        let mut state = self.state.lock();
+        if !state.foreign.iter().any(|other| Arc::ptr_eq(other, cell)) {
+            state.foreign.push(Arc::clone(cell));
         }
     }
 
     pub(crate) fn remove_pending(&self, cell: &Arc<dyn AnyCell>) {
         let mut state = self.state.lock();
-        if state.is_pending.remove(&address(cell)) {
+        if cell.set_pending(false) {
             state.pending.retain(|other| !Arc::ptr_eq(other, cell));
         }
     }
@@ -119,8 +133,14 @@ impl Tracker {
     /// Keeps only the pending entities that `keep` names.
     pub(crate) fn retain_pending(&self, mut keep: impl FnMut(&Arc<dyn AnyCell>) -> bool) {
         let mut state = self.state.lock();
-        let pending = std::mem::take(&mut state.pending);
-        state.set_pending(pending.into_iter().filter(|cell| keep(cell)).collect());
+        state.foreign.retain(|cell| keep(cell));
+        state.pending.retain(|cell| {
+            let stays = keep(cell);
+            if !stays {
+                cell.set_pending(false);
+            }
+            stays
+        });
     }
 
     /// The number of the flush that is under way.

@@ -140,7 +140,7 @@ impl Collector<'_> {
 
     /// Whether the entity was new and has been removed again.
     fn is_dropped(&self, cell: &Arc<dyn AnyCell>) -> bool {
-        self.by_address.get(&address(cell)).is_some_and(|index| self.nodes[*index].role == Role::Nothing)
+        self.node_of(cell).is_some_and(|index| self.nodes[index].role == Role::Nothing)
     }
 
     fn follow_reference(
@@ -292,7 +292,7 @@ impl Collector<'_> {
         let Some(relation) = entity.relation(released.property) else { return Ok(()) };
         let Some(inverse) = relation.inverse else { return Ok(()) };
         let unwritten = match item.lifecycle() {
-            Lifecycle::New | Lifecycle::Scheduled => !self.by_address.contains_key(&address(item)),
+            Lifecycle::New | Lifecycle::Scheduled => self.node_of(item).is_none(),
             Lifecycle::Managed => false,
             Lifecycle::Removing | Lifecycle::Removed | Lifecycle::Detached => true,
         };
@@ -356,8 +356,8 @@ impl Collector<'_> {
 
     /// Whether another collection has the entity already.
     fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
-        let Some(index) = self.by_address.get(&address(cell)) else { return false };
-        self.nodes[*index]
+        let Some(index) = self.node_of(cell) else { return false };
+        self.nodes[index]
             .overrides
             .iter()
             .any(|(other, value)| usize::from(*other) == property && matches!(value, Override::Reference(Some(_))))
@@ -389,7 +389,7 @@ impl Collector<'_> {
             // Ends that are not written themselves are needed for their keys.
             if let Member::Entity(item) = item
                 && item.key().is_some()
-                && !self.by_address.contains_key(&address(item))
+                && self.node_of(item).is_none()
             {
                 self.add(item, Role::Update)?;
             }

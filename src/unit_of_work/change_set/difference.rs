@@ -6,7 +6,7 @@ use super::*;
 impl Collector<'_> {
     /// Turns the nodes into rows.
     pub(super) fn finish(mut self) -> Result<ChangeSet, Error> {
-        let mut changes = ChangeSet { flush: self.flush, ..ChangeSet::default() };
+        let mut changes = ChangeSet { flush: self.flush, number: self.number, ..ChangeSet::default() };
         for removal in &mut self.removals {
             removal.keys.sort_unstable();
             removal.keys.dedup();
@@ -14,10 +14,10 @@ impl Collector<'_> {
         // Positions first: foreign keys refer to rows that come later.
         let mut rows = Vec::with_capacity(self.nodes.len());
         changes.rows.reserve(self.nodes.len());
-        let mut by_address = FxHashMap::with_capacity_and_hasher(self.nodes.len(), FxBuildHasher);
+        let mut inserted = vec![None; self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
             if node.role == Role::Insert {
-                by_address.insert(address(&node.cell), rows.len());
+                inserted[index] = Some(rows.len());
                 rows.push(index);
             }
         }
@@ -43,10 +43,10 @@ impl Collector<'_> {
             };
             let entity = self.entity(node.entity);
             match node.role {
-                Role::Insert => self.insertion(entity, &mut row, &by_address)?,
+                Role::Insert => self.insertion(entity, &mut row, &inserted)?,
                 Role::Update => {
                     row.kind = ChangeKind::Update;
-                    self.modification(entity, &mut row, &by_address)?;
+                    self.modification(entity, &mut row, &inserted)?;
                 }
                 Role::Delete => {
                     row.kind = ChangeKind::Delete;
@@ -63,7 +63,7 @@ impl Collector<'_> {
         }
         let dropped = self.nodes.iter().filter(|node| node.role == Role::Nothing).map(|node| &node.cell);
         changes.dropped = dropped.filter(|cell| cell.lifecycle() == Lifecycle::Scheduled).map(Arc::clone).collect();
-        self.finish_links(&mut changes, &by_address);
+        self.finish_links(&mut changes, &inserted);
         changes.collections = self.collections;
         changes.removals = self.removals;
         changes.removed_rows = self.removed_rows;
@@ -77,7 +77,7 @@ impl Collector<'_> {
         entity: &EntityDef,
         property: u16,
         held: &dyn Property,
-        inserted: &FxHashMap<usize, usize>,
+        inserted: &[Option<usize>],
     ) -> Result<Target, Error> {
         let overridden = row.overrides.iter().find_map(|(index, value)| match value {
             Override::Reference(target) if *index == property => Some(target),
@@ -94,8 +94,8 @@ impl Collector<'_> {
         match target {
             ReferenceTarget::Nothing => Ok(Target::Null),
             ReferenceTarget::Key(key) => Ok(Target::Key(key)),
-            ReferenceTarget::Cell(cell) => match inserted.get(&address(&cell)) {
-                Some(position) => Ok(Target::Row(*position)),
+            ReferenceTarget::Cell(cell) => match self.node_of(&cell).and_then(|node| inserted[node]) {
+                Some(position) => Ok(Target::Row(position)),
                 None => {
                     let message = format!(
                         "{}.{} refers to a new {} that is not persisted or was removed",
@@ -110,14 +110,10 @@ impl Collector<'_> {
         }
     }
 
-    fn insertion(
-        &mut self,
-        entity: &EntityDef,
-        row: &mut RowChange,
-        inserted: &FxHashMap<usize, usize>,
-    ) -> Result<(), Error> {
+    fn insertion(&mut self, entity: &EntityDef, row: &mut RowChange, inserted: &[Option<usize>]) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
-        let mut properties: Vec<u16> = Vec::with_capacity(entity.properties.len());
+        let mut properties = std::mem::take(&mut self.scratch);
+        properties.clear();
         let written = self.read(&cell, |view| -> Result<(), Error> {
             for (index, property) in entity.properties.iter().enumerate() {
                 let Ok(number) = u16::try_from(index) else { continue };
@@ -152,7 +148,8 @@ impl Collector<'_> {
             row.key = known_key(entity, row, &properties, &view);
             Ok(())
         })?;
-        row.properties = self.shape(properties);
+        row.properties = self.shape(&properties);
+        self.scratch = properties;
         written.unwrap_or(Ok(()))
     }
 
@@ -160,10 +157,11 @@ impl Collector<'_> {
         &mut self,
         entity: &EntityDef,
         row: &mut RowChange,
-        inserted: &FxHashMap<usize, usize>,
+        inserted: &[Option<usize>],
     ) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
-        let mut properties: Vec<u16> = Vec::new();
+        let mut properties = std::mem::take(&mut self.scratch);
+        properties.clear();
         let compared = self.read(&cell, |view| -> Result<(), Error> {
             for (index, property) in entity.properties.iter().enumerate() {
                 let Ok(number) = u16::try_from(index) else { continue };
@@ -210,7 +208,8 @@ impl Collector<'_> {
             }
             Ok(())
         })?;
-        row.properties = self.shape(properties);
+        row.properties = self.shape(&properties);
+        self.scratch = properties;
         compared.unwrap_or(Ok(()))
     }
 
@@ -233,7 +232,7 @@ impl Collector<'_> {
     }
 
     /// A column set, shared with the rows that have the same.
-    fn shape(&mut self, properties: Vec<u16>) -> Arc<[u16]> {
+    fn shape(&mut self, properties: &[u16]) -> Arc<[u16]> {
         // The last ones are the likeliest: rows of one kind come together.
         if let Some(known) = self.shapes.iter().rev().find(|known| ***known == *properties) {
             return Arc::clone(known);
@@ -243,7 +242,11 @@ impl Collector<'_> {
         shape
     }
 
-    fn finish_links(&self, changes: &mut ChangeSet, inserted: &FxHashMap<usize, usize>) {
+    fn finish_links(&self, changes: &mut ChangeSet, inserted: &[Option<usize>]) {
+        let mut by_address: FxHashMap<usize, usize> = FxHashMap::default();
+        if !self.links.is_empty() {
+            by_address.extend(self.nodes.iter().enumerate().map(|(index, node)| (address(&node.cell), index)));
+        }
         let end = |end: &PairEnd, entity: usize| -> Option<LinkEnd> {
             let address = match end {
                 PairEnd::Entity(address) => address,
@@ -251,10 +254,11 @@ impl Collector<'_> {
                     return (!is_removed(&self.removals, entity, key)).then(|| LinkEnd::Key(key.clone()));
                 }
             };
-            if let Some(row) = inserted.get(address) {
-                return Some(LinkEnd::Row(*row));
+            let index = *by_address.get(address)?;
+            if let Some(row) = inserted[index] {
+                return Some(LinkEnd::Row(row));
             }
-            let node = &self.nodes[*self.by_address.get(address)?];
+            let node = &self.nodes[index];
             // A row that is deleted loses its links with it.
             if node.role == Role::Delete { None } else { node.cell.key().map(LinkEnd::Key) }
         };
