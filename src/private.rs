@@ -29,7 +29,7 @@ pub use crate::metadata::{
     CheckMeta, EntityMeta, EntityRegistration, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
 };
 pub use crate::query::{Column, collects, refers_to};
-pub use crate::types::{DbEnum, EnumMeta, OrderedType, RowReader};
+pub use crate::types::{DbEnum, EnumMeta, OrderedEnum, RowReader};
 
 use crate::entity::IntoEntity;
 use crate::metadata::ColumnType;

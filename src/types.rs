@@ -22,7 +22,7 @@ mod uuid;
 mod version;
 
 pub(crate) use array::for_each_element;
-pub use enumeration::{DbEnum, EnumMeta, EnumStorage};
+pub use enumeration::{DbEnum, EnumMeta, EnumStorage, OrderedEnum};
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
 pub(crate) use row::RawColumn;
@@ -126,8 +126,7 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
 /// A scalar that PostgreSQL orders: `<`, `>`, `BETWEEN` and `ORDER BY` make sense.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` values have no order in PostgreSQL",
-    label = "cannot be compared with <, > or BETWEEN",
-    note = "an enum is ordered if it is stored as a type of its own or as integer: #[db_enum(native)], #[db_enum(integer)]"
+    label = "cannot be compared with <, > or BETWEEN"
 )]
 pub trait OrderedType: ScalarType {}
 

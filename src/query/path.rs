@@ -73,45 +73,29 @@ impl<R: Entity, V: ScalarType> Column<R, V> {
     }
 }
 
-// The bound is that of each method, so that the compiler says that the type has no order, and not that it has no method.
-impl<R: Entity, V: ScalarType> Column<R, V> {
+impl<R: Entity, V: OrderedType> Column<R, V> {
     /// Greater.
-    pub fn gt(self, value: impl Operand<V>) -> Condition<R>
-    where
-        V: OrderedType,
-    {
+    pub fn gt(self, value: impl Operand<V>) -> Condition<R> {
         self.compare(Operator::Greater, Bound::one(&value.into_operand()))
     }
 
     /// Greater or equal.
-    pub fn gte(self, value: impl Operand<V>) -> Condition<R>
-    where
-        V: OrderedType,
-    {
+    pub fn gte(self, value: impl Operand<V>) -> Condition<R> {
         self.compare(Operator::GreaterOrEqual, Bound::one(&value.into_operand()))
     }
 
     /// Less.
-    pub fn lt(self, value: impl Operand<V>) -> Condition<R>
-    where
-        V: OrderedType,
-    {
+    pub fn lt(self, value: impl Operand<V>) -> Condition<R> {
         self.compare(Operator::Less, Bound::one(&value.into_operand()))
     }
 
     /// Less or equal.
-    pub fn lte(self, value: impl Operand<V>) -> Condition<R>
-    where
-        V: OrderedType,
-    {
+    pub fn lte(self, value: impl Operand<V>) -> Condition<R> {
         self.compare(Operator::LessOrEqual, Bound::one(&value.into_operand()))
     }
 
     /// Between two values, both included.
-    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R>
-    where
-        V: OrderedType,
-    {
+    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R> {
         Condition::new(Expression::Between {
             path: self.path,
             property: self.property,

@@ -8,7 +8,9 @@ use std::slice;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{ArrayElement, ConversionError, EntityKey, Key, KeyFrom, KeyPart, PgType, RowReader, ScalarType};
+use super::{
+    ArrayElement, ConversionError, EntityKey, Key, KeyFrom, KeyPart, OrderedType, PgType, RowReader, ScalarType,
+};
 use crate::error::Error;
 
 /// A fieldless enum that is the type of a column. Implemented by `#[derive(DbEnum)]`.
@@ -64,6 +66,11 @@ pub trait DbEnum: Clone + Debug + Send + Sync + 'static {
     /// Where the variant stands in [`VARIANTS`](Self::VARIANTS).
     fn position(&self) -> usize;
 }
+
+/// An enum whose values PostgreSQL orders: by their position (native) or number (integer). The derive says which are: of
+/// text the order would be that of the alphabet. It asks for nothing, so that what an enum lacks is reported once.
+#[doc(hidden)]
+pub trait OrderedEnum {}
 
 /// What `#[derive(DbEnum)]` knows of an enum.
 #[derive(Debug)]
@@ -250,6 +257,9 @@ impl<E: DbEnum> ScalarType for E {
 
 #[diagnostic::do_not_recommend]
 impl<E: DbEnum> ArrayElement for E {}
+
+#[diagnostic::do_not_recommend]
+impl<E: DbEnum + OrderedEnum> OrderedType for E {}
 
 #[diagnostic::do_not_recommend]
 impl<E: DbEnum + PartialEq> EntityKey for E {

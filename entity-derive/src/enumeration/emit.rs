@@ -40,7 +40,7 @@ pub fn stub(enumeration: &Enum) -> TokenStream {
 fn implementations(enumeration: &Enum, ordered: bool, body: &TokenStream) -> TokenStream {
     // The user's own name, so that a missing `Clone` is reported there.
     let name = &enumeration.ident;
-    let ordered = ordered.then(|| quote!(impl __h::OrderedType for #name {}));
+    let ordered = ordered.then(|| quote!(impl __h::OrderedEnum for #name {}));
     quote! {
         const _: () = {
             use ::howdah::__private as __h;
