@@ -51,7 +51,7 @@ async fn c12_without_a_transaction() {
         let done = cancelled_after(polls, work).await;
         if done.is_none() {
             // As with a flush: what has become of it is found out by the next one.
-            story.assert_memory_as_before(polls);
+            story.assert_memory_as_before(&format!("dropped after {polls} polls"));
             story.em.flush().await.unwrap();
         }
         story.assert_written(&fixture).await;
