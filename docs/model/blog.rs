@@ -16,7 +16,7 @@ async fn blog(url: &str) -> Result<Orm, Error> {
     let tag = em.create(NewTag { name: "mathematics".into() });
     engine.write().tags.add(&tag);
     note.write().tags.add(&tag);
-    engine.write().tags.add(&em.create(NewTag { name: "machines".into() }));
+    engine.write().tags.add(em.create(NewTag { name: "machines".into() }));
     em.persist(
         NewComment { text: "Admirable.".into(), post: engine.to_ref() }.with(|c| c.author = Some(charles.to_ref())),
     );

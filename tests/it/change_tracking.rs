@@ -301,7 +301,7 @@ async fn b4_on_update_runs_only_when_something_else_changed() {
     assert_eq!(fixture.rows(stored).await, ["Ada|10|~|1"]);
 
     drop(account.write());
-    account.write().tags.add(&em.persist(NewLabel { name: "vip".into() }));
+    account.write().tags.add(em.persist(NewLabel { name: "vip".into() }));
     em.flush().await.unwrap();
     assert_eq!(fixture.rows(stored).await, ["Ada|10|~|1"], "a pivot row is not a change of the row");
     assert_eq!((account.read().stage, account.read().version), (10, 1));

@@ -23,7 +23,7 @@ async fn c4_any_number_of_rows_is_one_statement_a_table_operation_and_column_set
         .iter()
         .map(|author| {
             let book = em.persist(NewBook { title: format!("by {}", author.read().name), author: author.to_ref() });
-            book.write().tags.add(&em.persist(NewTag { name: author.read().name.clone() }));
+            book.write().tags.add(em.persist(NewTag { name: author.read().name.clone() }));
             book
         })
         .collect();
