@@ -1,6 +1,6 @@
 //! What a story does to entities, on both sides.
 
-use super::capabilities::NOT_NULL_CIRCLES;
+use super::capabilities::PERSISTED_AGAIN;
 use super::handles;
 use super::operations::{Choice, Operation};
 use super::reference::{Entity, State};
@@ -16,8 +16,7 @@ impl World<'_> {
     pub async fn apply(&mut self, operation: &Operation) -> Result<(), Stop> {
         match operation {
             Operation::Create { table, persist, parents } => self.create(*table, *persist, *parents),
-            Operation::CreateCountry if NOT_NULL_CIRCLES => self.create_country(),
-            Operation::CreateCountry => {}
+            Operation::CreateCountry => self.create_country(),
             Operation::Change { entity, column, choice } => self.change(*entity, *column, *choice),
             Operation::Point { entity, column, target } => self.point(*entity, *column, *target),
             Operation::Claim { relation, owner, item } => self.claim(*relation, *owner, *item),
@@ -30,7 +29,11 @@ impl World<'_> {
                 }
             }
             Operation::Persist { entity } => {
-                let unscheduled = |_, entity: &Entity| !matches!(entity.state, State::Managed | State::Scheduled);
+                let unscheduled = |_, entity: &Entity| match entity.state {
+                    State::Managed | State::Scheduled => false,
+                    State::Removed => PERSISTED_AGAIN,
+                    State::New | State::Removing => true,
+                };
                 if let Some(id) = self.pick(*entity, unscheduled) {
                     self.persist(id);
                 }

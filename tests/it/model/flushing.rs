@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 
 use howdah::prelude::*;
 
-use super::capabilities::{self, DROPPED_FLUSHES_ARE_SETTLED};
+use super::capabilities::PERSISTED_AGAIN;
 use super::faults::cancelled_after;
 use super::operations::Fault;
 use super::reference::{Flushed, Problem, REFUSALS, Repair, State};
+use super::swaps;
 use super::tables::{AGE, Id, Kind, STARS, Value};
 use super::world::{Stop, World, wrong};
 
 /// How many times a flush waits at most. Levels of keys that the database makes, and COMMIT.
 const ROUND_TRIPS: u64 = 12;
+
+/// What a flush is going to do.
+pub type Planned = Result<Flushed, Vec<Problem>>;
 
 /// The variant of an error.
 pub fn kind(error: &Error) -> String {
@@ -21,17 +25,11 @@ pub fn kind(error: &Error) -> String {
 }
 
 impl World<'_> {
-    /// What the next flush is going to do, kept to what the library can.
-    pub fn plan(&mut self) -> Result<Flushed, Vec<Problem>> {
-        for _ in 0..100 {
-            let planned = self.model.flush(&self.loaded());
-            let Ok(flushed) = &planned else { return planned };
-            let Some(repair) = capabilities::beyond(&self.model, flushed) else { return planned };
-            if !self.repair(repair) {
-                self.clear();
-            }
-        }
-        panic!("the story cannot be kept to what the library can");
+    /// What the next flush is going to do, and what it may be refused for all the same.
+    pub fn plan(&self) -> (Planned, Option<Repair>) {
+        let planned = self.model.flush(&self.loaded());
+        let swap = planned.as_ref().ok().and_then(|flushed| swaps::swap(&self.model, flushed));
+        (planned, swap)
     }
 
     /// Flushes until it succeeds: after every error the database and the memory are as before, and once the offending value
@@ -52,7 +50,7 @@ impl World<'_> {
 
     /// One flush, perhaps with a fault; the problems, if there are some.
     pub async fn flush_once(&mut self, fault: Option<Fault>) -> Result<Option<Vec<Problem>>, Stop> {
-        let planned = self.plan();
+        let (mut planned, swap) = self.plan();
         let before = self.look();
         match fault {
             Some(fault) => self.tell(format!("em.flush().await; // with {fault:?}")),
@@ -76,6 +74,9 @@ impl World<'_> {
             Err(error) => {
                 let line = format!("// -> {}", kind(&error));
                 self.tell(line);
+                if let (Error::UnresolvableUniqueSwap { .. }, Some(repair)) = (&error, swap) {
+                    planned = Err(vec![Problem { kinds: &["UnresolvableUniqueSwap"], repair }]);
+                }
                 self.check_failure(&error, planned.as_ref().err(), fault, &sent)?;
                 if fault == Some(Fault::Dies) && !self.frames.is_empty() && kind(&error) == "Connection" {
                     self.killed = true;
@@ -181,26 +182,29 @@ impl World<'_> {
 
     /// A flush whose future is dropped. The memory is as before; the next one brings everything to its end, once.
     pub async fn cancelled_flush(&mut self, polls: u8) -> Result<(), Stop> {
-        let planned = self.plan();
+        let (mut planned, swap) = self.plan();
         let before = self.look();
         self.tell(format!("cancelled_after({polls}, em.flush()).await"));
         self.database.log().clear();
         let done = cancelled_after(polls.into(), self.em.flush()).await;
         let sent = self.database.log().statements();
+        if let (Some(Err(Error::UnresolvableUniqueSwap { .. })), Some(repair)) = (&done, swap) {
+            planned = Err(vec![Problem { kinds: &["UnresolvableUniqueSwap"], repair }]);
+        }
         match (done, planned) {
             (None, planned) => {
                 self.tell("// -> dropped");
                 self.check_unchanged(&before)?;
-                self.check_no_transaction().await?;
-                let outermost = self.frames.is_empty();
-                if outermost && !DROPPED_FLUSHES_ARE_SETTLED && self.check_database().await.is_err() {
-                    // COMMIT had been sent: everything is written.
-                    let Ok(flushed) = planned else { wrong!("a flush that must fail has written something") };
-                    self.check_counts(&flushed).await?;
-                    self.begin_anew().await;
-                    return Ok(());
+                let Ok(flushed) = planned else { return self.flush().await };
+                if swap.is_none() && self.frames.is_empty() {
+                    // Whether the server had it all already or has nothing of it: in the end it is written, once.
+                    self.em.flush().await?;
+                    self.published(flushed)?;
+                    self.check_memory()?;
+                    self.check_database().await?;
                 }
-                self.flush().await
+                self.flush().await?;
+                self.check_no_transaction().await
             }
             (Some(Ok(_)), Ok(flushed)) => {
                 self.published(flushed)?;
@@ -233,9 +237,12 @@ impl World<'_> {
         match repair {
             Repair::Assign(id, column) => self.assign_something(id, column),
             Repair::Keep(id) => {
-                let Some(entity) = self.model.memory.get(&id) else { return false };
-                if matches!(entity.state, State::Removing | State::Removed) {
-                    self.persist(id);
+                // Gone with everything else, to repair something before.
+                let Some(entity) = self.model.memory.get(&id) else { return true };
+                match entity.state {
+                    State::Removed if !PERSISTED_AGAIN => self.clear(),
+                    State::Removing | State::Removed => self.persist(id),
+                    _ => {}
                 }
                 true
             }
@@ -248,7 +255,7 @@ impl World<'_> {
     }
 
     fn assign_something(&mut self, id: Id, column: usize) -> bool {
-        let Some(entity) = self.model.memory.get(&id) else { return false };
+        let Some(entity) = self.model.memory.get(&id) else { return true };
         if !matches!(entity.state, State::New | State::Scheduled | State::Managed) {
             return false;
         }

@@ -22,6 +22,7 @@ mod operations;
 mod reference;
 mod schema;
 mod scope;
+mod swaps;
 mod tables;
 mod world;
 
@@ -30,7 +31,7 @@ use operations::Operation;
 use world::{Stop, World};
 
 /// Longer than any story takes: one that hangs has gone wrong.
-const TOO_LONG: Duration = Duration::from_secs(30);
+const TOO_LONG: Duration = Duration::from_secs(5);
 
 /// Tells one story; what went wrong, after the story as it was told.
 async fn tell(database: &Database, operations: &[Operation]) -> Result<(), String> {
@@ -44,7 +45,11 @@ async fn tell(database: &Database, operations: &[Operation]) -> Result<(), Strin
         Ok(Err(_)) => "it hangs".to_owned(),
         Err(panic) => panic.downcast::<String>().map_or_else(|_| "it panics".to_owned(), |message| *message),
     };
-    Err(format!("{}\n\n{wrong}\n", world.story.join("\n")))
+    let told = format!("{}\n\n{wrong}\n", world.story.join("\n"));
+    if std::env::var_os("MODEL_DEBUG").is_some() {
+        eprintln!("----\n{told}");
+    }
+    Err(told)
 }
 
 impl World<'_> {
@@ -64,7 +69,7 @@ fn stories_end_as_the_model_says() {
             env!("CARGO_MANIFEST_DIR"),
             "/tests/it/model/regressions.txt"
         )))),
-        max_shrink_iters: 3000,
+        max_shrink_iters: std::env::var("SHRINK").map_or(2000, |n| n.parse().unwrap()),
         ..Config::default()
     };
     if std::env::var_os("PROPTEST_CASES").is_none() {

@@ -140,7 +140,8 @@ impl Model {
     pub fn held(&self, owner: Id, relation: Relation, item: Id) -> bool {
         match (relation, relation.column()) {
             (_, Some(column)) => {
-                let known = self.memory.get(&item).and_then(|entity| entity.known.as_ref());
+                let item = self.memory.get(&item).filter(|item| item.table == relation.item());
+                let known = item.and_then(|item| item.known.as_ref());
                 known.is_some_and(|known| known[column] == Value::Row(owner))
             }
             (Relation::Tags, None) => self.links.contains(&(owner, item)),

@@ -9,12 +9,15 @@ use howdah::prelude::*;
 use tokio::sync::oneshot;
 
 use super::faults::cancelled_after;
-use super::flushing::kind;
+use super::flushing::{Planned, kind};
 use super::handles::{Cell, Handle};
 use super::operations::{End, Fault, Operation};
-use super::reference::{Entity, Flushed, Model, State};
+use super::reference::{Entity, Model, Repair, State};
 use super::tables::{Id, Relation, Value};
 use super::world::{Frame, Stop, World, wrong};
+
+/// What the flush at the end of a scope is going to do.
+type Ending = (Planned, Option<Repair>);
 
 /// How the future of a scope has come to its end.
 enum Outcome {
@@ -46,11 +49,10 @@ impl World<'_> {
             Outcome::Panicked => "}).await; // -> panics".to_owned(),
             Outcome::Dropped => "}); // dropped".to_owned(),
         });
+        // A flush with a fault may have been dropped with the scope.
+        self.database.set_fault(None).await;
         let fault = match end {
-            End::CommitWith(fault) => {
-                self.database.set_fault(None).await;
-                Some(fault)
-            }
+            End::CommitWith(fault) => Some(fault),
             _ => None,
         };
         let outermost = self.frames.is_empty();
@@ -58,13 +60,11 @@ impl World<'_> {
             Outcome::Answered(Err(Stop::Wrong(message))) => return Err(Stop::Wrong(message)),
             Outcome::Answered(Ok(())) => return self.committed(ending, frames, fault).await,
             Outcome::Answered(Err(Stop::Failed(error))) => {
-                let allowed: Vec<&str> = ending
-                    .iter()
-                    .flat_map(|ending| ending.as_ref().err())
-                    .flatten()
-                    .flat_map(|p| p.kinds)
-                    .copied()
-                    .collect();
+                let problems = ending.iter().filter_map(|(planned, _)| planned.as_ref().err()).flatten();
+                let mut allowed: Vec<&str> = problems.flat_map(|problem| problem.kinds).copied().collect();
+                if matches!(ending, Some((_, Some(_)))) {
+                    allowed.push("UnresolvableUniqueSwap");
+                }
                 let is_fault = self.killed || fault.is_some_and(|fault| told_by(fault, outermost, &kind(&error)));
                 if !is_fault && !allowed.contains(&kind(&error).as_str()) {
                     wrong!("the scope has failed with {error}\n  {error:?}\n  expected {allowed:?}");
@@ -137,13 +137,13 @@ impl World<'_> {
 
     async fn committed(
         &mut self,
-        ending: Option<Result<Flushed, Vec<super::reference::Problem>>>,
+        ending: Option<Ending>,
         frames: Vec<Frame>,
         fault: Option<Fault>,
     ) -> Result<(), Stop> {
         let flushed = match ending {
-            Some(Ok(flushed)) => flushed,
-            Some(Err(problems)) => wrong!("the scope was committed, expected {problems:?}"),
+            Some((Ok(flushed), _)) => flushed,
+            Some((Err(problems), _)) => wrong!("the scope was committed, expected {problems:?}"),
             None => wrong!("the scope was committed, and its work was not done"),
         };
         let outermost = self.frames.is_empty();
@@ -171,18 +171,14 @@ impl World<'_> {
     }
 
     /// Whether a scope that was dropped had sent its COMMIT: the database tells.
-    async fn is_committed_nevertheless(
-        &mut self,
-        saved: &Saved,
-        ending: &Option<Result<Flushed, Vec<super::reference::Problem>>>,
-    ) -> Result<bool, Stop> {
+    async fn is_committed_nevertheless(&mut self, saved: &Saved, ending: &Option<Ending>) -> Result<bool, Stop> {
         self.database.settled().await;
         let model = std::mem::replace(&mut self.model, saved.model.clone());
         let is_as_before = self.database.stored().await == self.expected();
         self.model = model;
         match ending {
             _ if is_as_before => Ok(false),
-            Some(Ok(flushed)) => {
+            Some((Ok(flushed), _)) => {
                 self.check_counts(flushed).await?;
                 self.model = saved.model.clone();
                 Ok(true)

@@ -173,12 +173,6 @@ impl Table {
             Kind::Int | Kind::Text => None,
         })
     }
-
-    /// Whether rows of the two tables can refer to each other in a circle.
-    pub fn in_circle_with(self, other: Self) -> bool {
-        const CIRCLES: [[Table; 2]; 2] = [[Table::Team, Table::Person], [Table::Country, Table::City]];
-        self == other || CIRCLES.iter().any(|circle| circle.contains(&self) && circle.contains(&other))
-    }
 }
 
 /// A relation as its inverse side (or a side of a many-to-many) has it: what an entity can claim items by.

@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use howdah::prelude::*;
 
 use super::database::{Database, Stored};
+use super::flushing::Planned;
 use super::handles::{Cell, Handle};
 use super::operations::Operation;
-use super::reference::{Entity, Flushed, Loaded, Model, Problem, Row, State};
+use super::reference::{Entity, Loaded, Model, Repair, Row, State};
 use super::tables::{Id, Kind, Relation, Table, Value};
 
 /// Why a story does not go on.
@@ -55,7 +56,7 @@ pub struct World<'a> {
     pub detached: Vec<Handle>,
     pub frames: Vec<Frame>,
     /// What the flush at the end of a scope is to do.
-    pub ending: Option<Result<Flushed, Vec<Problem>>>,
+    pub ending: Option<(Planned, Option<Repair>)>,
     /// Whether the connection of the open transaction was ended.
     pub killed: bool,
     pub story: Vec<String>,
