@@ -44,6 +44,7 @@ mod manual_savepoints;
 mod many_to_many;
 mod merging;
 mod metadata;
+mod model;
 mod naming;
 mod on_commit;
 mod optimistic_locks;
