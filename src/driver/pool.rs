@@ -1,11 +1,13 @@
 //! The pool: connections, their number, and what is wrong when there is none.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType,
 };
+use futures_util::future::{Either, select};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::Host;
 
@@ -17,7 +19,6 @@ use super::statement_cache::StatementCaches;
 use crate::error::Error;
 use crate::metadata::Metadata;
 use crate::sql::transaction::STATUS;
-use crate::sql::{Param, Statement};
 
 /// How often a transaction's outcome is asked for: for five seconds.
 const STATUS_ATTEMPTS: u32 = 9;
@@ -36,6 +37,7 @@ pub(crate) struct PoolOptions {
 /// The connections of one Orm.
 pub(crate) struct Pool {
     pool: deadpool_postgres::Pool,
+    server: tokio_postgres::Config,
     caches: StatementCaches,
     ended: EndedConnections,
     log: Option<StatementLog>,
@@ -59,7 +61,7 @@ impl Pool {
         let connect_timeout = options.server.get_connect_timeout().map(|timeout| timeout.saturating_mul(hosts));
         let cancel_address = Arc::new(CancelAddress::of(&options.server));
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(options.server, NoTls, config);
+        let manager = Manager::from_config(options.server.clone(), NoTls, config);
         let ended = EndedConnections::default();
         let known = ended.clone();
         let is_open = Hook::sync_fn(move |client: &mut ClientWrapper, _| {
@@ -78,6 +80,7 @@ impl Pool {
             .map_err(|error| Error::Pool { message: error.to_string() })?;
         let pool = Self {
             pool,
+            server: options.server,
             caches: StatementCaches::new(options.statement_cache_size),
             ended,
             log: options.log,
@@ -107,15 +110,12 @@ impl Pool {
     }
 
     /// What has become of the transaction with this number (rule C11): whether it was committed, `None` if that cannot be
-    /// found out.
+    /// found out. Asks on a connection of its own: those of the pool may all be lost, and not given back yet.
     pub(crate) async fn is_committed(&self, number: &str) -> Option<bool> {
-        let statement = Statement { text: STATUS.into(), params: vec![Param::text(number)] };
         // The server may not have noticed yet that the connection is gone, or be restarting.
         for attempt in 0..STATUS_ATTEMPTS {
             tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
-            let Ok(connection) = self.acquire().await else { continue };
-            let Ok(answer) = connection.run(&statement).await else { continue };
-            let status = answer.rows.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok()).flatten();
+            let Ok(status) = self.status(number).await else { continue };
             match status.as_deref() {
                 Some("committed") => return Some(true),
                 Some("aborted") => return Some(false),
@@ -124,6 +124,19 @@ impl Pool {
             }
         }
         None
+    }
+
+    async fn status(&self, number: &str) -> Result<Option<String>, tokio_postgres::Error> {
+        let (client, connection) = self.server.connect(NoTls).await?;
+        let ask = async {
+            let row = client.query_one(STATUS, &[&number]).await?;
+            row.try_get::<_, Option<String>>(0)
+        };
+        // The connection ends with the client.
+        match select(pin!(ask), pin!(connection)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((ended, _)) => ended.map(|()| None),
+        }
     }
 
     /// Closes the pool: connections that are in use are closed when they come back.

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::commit_order::CommitOrder;
 use crate::error::Error;
@@ -208,16 +210,22 @@ impl<'a> Planner<'a> {
     /// Whether rows that are inserted or deleted belong to tables that refer to each other in a circle, or to themselves.
     fn has_circles(&self) -> bool {
         let changes = self.changes;
-        changes.rows.iter().any(|row| {
-            let same_rank = |entity: usize| self.order.rank(entity) == self.order.rank(row.entity);
-            self.order.is_circular(row.entity)
-                && match row.kind {
-                    ChangeKind::Insert | ChangeKind::Update => row.targets.iter().any(|(_, target)| match target {
-                        Target::Row(other) => row.kind == ChangeKind::Insert && same_rank(changes.rows[*other].entity),
-                        Target::Null | Target::Key(_) => false,
-                    }),
-                    ChangeKind::Delete => self.order.is_shared(row.entity) && !row.previous.is_empty(),
-                }
+        let circular = |row: &&RowChange| self.order.is_circular(row.entity);
+        let mut inserted: FxHashSet<(usize, &Key)> = FxHashSet::default();
+        for row in changes.rows.iter().filter(circular).filter(|row| row.kind == ChangeKind::Insert) {
+            inserted.extend(row.key.as_ref().map(|key| (row.entity, key)));
+        }
+        changes.rows.iter().filter(circular).any(|row| match row.kind {
+            ChangeKind::Insert => row.targets.iter().any(|(property, target)| match target {
+                Target::Row(other) => self.order.rank(changes.rows[*other].entity) == self.order.rank(row.entity),
+                Target::Key(key) => self
+                    .entity(row)
+                    .relation(usize::from(*property))
+                    .is_some_and(|relation| inserted.contains(&(relation.target, key))),
+                Target::Null => false,
+            }),
+            ChangeKind::Update => false,
+            ChangeKind::Delete => self.order.is_shared(row.entity) && !row.previous.is_empty(),
         })
     }
 
