@@ -2,15 +2,17 @@
 // Expected: one error that names the closure and `Clone`.
 use howdah::prelude::*;
 
-async fn work(em: EntityManager) -> Result<(), Error> {
-    let mut counted = 0;
-    em.transaction()
-        .retries(3)
-        .run(async |em| {
-            counted += em.flush().await?.inserted;
-            Ok(())
-        })
-        .await
+struct Counter(u64);
+
+impl Counter {
+    fn add(&mut self, number: u64) {
+        self.0 += number;
+    }
+}
+
+async fn work(em: EntityManager, mut counter: Counter) -> Result<(), Error> {
+    let transaction = em.transaction().retries(3);
+    transaction.run(async |em| Ok(counter.add(em.flush().await?.inserted))).await
 }
 
 fn main() {}
