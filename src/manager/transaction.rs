@@ -167,7 +167,12 @@ impl EntityManager {
     /// ```
     /// # howdah::doctest::run(async |url| {
     /// # use howdah::prelude::*;
-    /// # let orm = Orm::builder().url(&url).entities(entities![]).connect().await?;
+    /// # #[derive(Entity, Clone, Debug)]
+    /// # pub struct Account {
+    /// #     #[primary_key]
+    /// #     pub id: i64,
+    /// # }
+    /// # let orm = Orm::builder().url(&url).entities(entities![Account]).connect().await?;
     /// # let em = orm.em();
     /// em.begin_with(TransactionOptions::new().isolation(IsolationLevel::RepeatableRead).read_only()).await?;
     /// // … reads that all see the same …
