@@ -20,14 +20,8 @@ impl<T: Entity> Persist for &Managed<T> {
     type Persisted = Managed<T>;
 
     fn persist_in(self, em: &EntityManager) -> Managed<T> {
-        let graph = em.graph();
-        let cell = self.any();
-        if graph.owns(&*cell) {
-            graph.schedule(&cell);
-        } else {
-            // The flush refuses it: persist() itself sends nothing and has no error.
-            graph.tracker.add_pending(&cell);
-        }
+        // An entity of another manager is refused by the flush: persist() itself sends nothing and has no error.
+        em.graph().schedule(&self.any());
         self.clone()
     }
 }
@@ -93,13 +87,7 @@ pub trait Remove {
 
 impl<T: Entity> Remove for &Managed<T> {
     fn remove_from(self, em: &EntityManager) {
-        let graph = em.graph();
-        let cell = self.any();
-        if graph.owns(&*cell) {
-            graph.schedule_removal(&cell);
-        } else {
-            graph.tracker.add_pending(&cell);
-        }
+        em.graph().schedule_removal(&self.any());
     }
 }
 

@@ -96,10 +96,8 @@ async fn inside_of_a_transaction_that_succeeds() {
                 continue;
             }
             Propagation::Nested => {
-                // The first rows of a table have a savepoint of their own, if there is more than one.
-                let (begin, end) = (["BEGIN", "SAVEPOINT howdah_1"], ["RELEASE SAVEPOINT howdah_1", "COMMIT"]);
-                let insert = ["SAVEPOINT howdah_2", "INSERT", "RELEASE SAVEPOINT howdah_2"];
-                assert_eq!(flow, [&begin[..], &insert, &end].concat());
+                let savepoint = ["BEGIN", "SAVEPOINT howdah_1", "INSERT", "RELEASE SAVEPOINT howdah_1", "COMMIT"];
+                assert_eq!(flow, savepoint);
             }
             Propagation::RequiresNew => {
                 assert_eq!(flow, ["BEGIN", "BEGIN", "INSERT", "COMMIT", "INSERT", "COMMIT"]);
