@@ -9,6 +9,7 @@ use howdah::Managed;
 use howdah::prelude::*;
 use tokio::runtime::Runtime;
 
+use crate::Asked;
 use crate::model::User;
 use crate::stage::Stage;
 
@@ -43,9 +44,12 @@ async fn flush_changed(em: &EntityManager, users: &[Managed<User>], iterations: 
 }
 
 /// Runs the benchmarks with this many users in the large identity map. A trial measures nothing and prints nothing.
-pub fn run(runtime: &Runtime, stage: &Stage, loaded: u64, measures: bool) {
+pub fn run(runtime: &Runtime, stage: &Stage, asked: &Asked, loaded: u64) {
     runtime.block_on(stage.fill(usize::try_from(loaded).unwrap()));
     let mut criterion = Criterion::default().configure_from_args();
+    if asked.wants_all() {
+        criterion = criterion.with_filter("");
+    }
     let mut group = criterion.benchmark_group(FLUSH);
     group.measurement_time(Duration::from_secs(6));
     for (name, count) in [("of 10 loaded", TOUCHED), ("of many loaded", loaded)] {
@@ -65,7 +69,7 @@ pub fn run(runtime: &Runtime, stage: &Stage, loaded: u64, measures: bool) {
         });
     });
     criterion.final_summary();
-    if measures {
+    if asked.measures {
         print_results(loaded);
     }
 }

@@ -33,8 +33,9 @@ impl Scenario for Delete {
     async fn run(&mut self, stage: &Stage, way: Way, ids: Vec<i64>) -> u64 {
         if way == Way::Howdah {
             let em = stage.orm.em();
-            // What is removed has to be loaded.
-            em.remove(em.find::<User>().filter(|u| u.id().is_in(ids)).await.unwrap());
+            for id in ids {
+                em.remove(em.get_reference::<User>(id));
+            }
             return em.flush().await.unwrap().deleted;
         }
         let statement = stage.prepared("DELETE FROM users WHERE id = ANY($1)").await;

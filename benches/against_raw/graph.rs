@@ -1,8 +1,6 @@
 //! Inserts 100 users with ten posts each, which get three existing tags each, in one transaction; all keys are known
 //! afterwards.
 
-use std::collections::HashMap;
-
 use futures_util::future::{join, join3};
 use futures_util::pin_mut;
 use howdah::Managed;
@@ -148,16 +146,13 @@ impl Graph {
 
     async fn howdah(&self, stage: &Stage) -> Vec<i64> {
         let em = stage.orm.em();
-        // What is added to a collection has to be loaded.
-        let tags = em.find_all::<Tag>().await.unwrap();
-        let tags: HashMap<i64, Managed<Tag>> = tags.into_iter().map(|tag| (tag.id(), tag)).collect();
         let mut all = Vec::new();
         for (user, posts) in &self.users {
             let user = em.persist(user.to_new());
             for data in posts {
                 let post = NewPost { title: data.title.clone(), body: data.body.clone(), author: user.to_ref() };
                 let post = em.persist(post);
-                post.update(|post| data.tags.iter().for_each(|tag| post.tags.add(&tags[tag])));
+                post.update(|post| data.tags.iter().for_each(|tag| post.tags.add(em.get_reference::<Tag>(*tag))));
                 all.push(post);
             }
         }

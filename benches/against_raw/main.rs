@@ -49,8 +49,12 @@ impl Asked {
         if self.lists {
             println!("{name}: benchmark");
         }
-        let is_named = self.names.is_empty() || self.names.iter().any(|part| name.contains(part.as_str()));
-        is_named && !self.lists
+        (self.wants_all() || self.names.iter().any(|part| name.contains(part.as_str()))) && !self.lists
+    }
+
+    /// Whether no name was given, or that of the whole.
+    fn wants_all(&self) -> bool {
+        self.names.is_empty() || self.names.iter().any(|part| part == "against_raw")
     }
 }
 
@@ -93,7 +97,7 @@ fn main() {
         memory::run(&runtime, &stage, many as usize);
     }
     if clean::NAMES.map(|name| asked.wants(name)).contains(&true) {
-        clean::run(&runtime, &stage, many.into(), asked.measures);
+        clean::run(&runtime, &stage, &asked, many.into());
     }
     if !all.is_empty() {
         Measured::print_all(&all);
