@@ -33,4 +33,4 @@ pub(crate) use select::{count, exists, select, select_by_columns};
 pub(crate) use texts::{StatementTexts, Verb};
 pub(crate) use together::{read_back, together, together_delete, together_insert};
 pub(crate) use transaction::set_constraints;
-pub(crate) use update::{park, returns_version, update};
+pub(crate) use update::{advance, park, returns_version, update};

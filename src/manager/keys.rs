@@ -68,8 +68,9 @@ impl KeySource {
         }
     }
 
-    /// Adds keys to the stock.
+    /// Adds keys to the stock: the server has made them.
     pub(super) fn put(&self, entity: usize, keys: impl IntoIterator<Item = KeyPart>) {
+        self.entities[entity].refused.store(false, Ordering::Relaxed);
         self.entities[entity].stock.lock().extend(keys);
     }
 
@@ -96,5 +97,18 @@ impl KeyFacts for KeySource {
 
     fn is_ordered(&self, entity: usize) -> bool {
         matches!(self.intake(entity), Intake::Unknown | Intake::Plain)
+    }
+}
+
+/// As if the server had refused nothing yet.
+pub(super) struct AskAgain<'a>(pub(super) &'a KeySource);
+
+impl KeyFacts for AskAgain<'_> {
+    fn can_take(&self, _: usize) -> bool {
+        true
+    }
+
+    fn is_ordered(&self, entity: usize) -> bool {
+        self.0.is_ordered(entity)
     }
 }

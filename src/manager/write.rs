@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::EntityManager;
+use super::keys::AskAgain;
 use super::session::Session;
 use super::transaction::run_callbacks;
 use crate::error::Error;
@@ -81,7 +82,10 @@ impl Session {
             }
             return Ok(FlushSummary::default());
         }
-        let plan = plan(&self.orm.metadata, &self.orm.order, &changes, &self.orm.keys)?;
+        let (metadata, order, keys) = (&self.orm.metadata, &self.orm.order, &self.orm.keys);
+        // What the server has refused once it may allow now: if it does not go without, it is asked again.
+        let plan = plan(metadata, order, &changes, keys)
+            .or_else(|error| plan(metadata, order, &changes, &AskAgain(keys)).map_err(|_| error))?;
         let place = match (self.transaction(), ending) {
             (None, _) => Place::Own,
             (Some(connection), None) => Place::Savepoint(connection),

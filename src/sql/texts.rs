@@ -26,6 +26,7 @@ pub(crate) enum Verb {
     Insert,
     GuardedInsert,
     Park,
+    Advance,
     ReadBack,
     Update,
     Delete,

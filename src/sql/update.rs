@@ -116,18 +116,33 @@ fn push_next_version(out: &mut String, version: &Written<'_>) {
     out.push_str(" + interval '1 microsecond')");
 }
 
-/// The text that sets these properties of rows to NULL: it releases their unique values until the UPDATE behind it (rule C8).
+/// The text that sets these properties of rows to NULL: others can have their values until the UPDATE behind it (rule C8).
 pub(crate) fn park(entity: &EntityDef, properties: &[u16]) -> String {
+    in_advance(entity, &written(entity, properties), &[])
+}
+
+/// The text that sets these properties of rows in advance of the UPDATE behind it, which also checks the version.
+pub(crate) fn advance(entity: &EntityDef, properties: &[u16]) -> String {
+    let values = written(entity, properties);
+    in_advance(entity, &values, &values)
+}
+
+/// Sets columns to these values, or to NULL where there are none.
+fn in_advance(entity: &EntityDef, columns: &[Written<'_>], values: &[Written<'_>]) -> String {
     let keys = key_columns(entity);
     let mut text = "UPDATE ".to_owned();
     push_table(&mut text, entity.schema.as_deref(), &entity.table);
     text.push_str(" AS t0 SET ");
-    push_list(&mut text, written(entity, properties), |text, column| {
+    push_list(&mut text, columns.iter().enumerate(), |text, (index, column)| {
         push_identifier(text, column.name);
-        text.push_str(" = NULL");
+        text.push_str(" = ");
+        match values.get(index) {
+            Some(value) => push_value(text, &format!("c{index}"), value),
+            None => text.push_str("NULL"),
+        }
     });
     text.push_str(" FROM ");
-    push_rows(&mut text, &keys, None, &[], 0);
+    push_rows(&mut text, &keys, None, values, 0);
     text.push_str(" WHERE ");
     push_match(&mut text, &keys, None);
     text

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::plan::PlannedStatement;
 use crate::error::Error;
-use crate::metadata::{EntityDef, EntityView, Metadata, PivotDef, PropertyDef};
+use crate::metadata::{AnyReference, EntityDef, EntityView, Metadata, PivotDef, PropertyDef, ReferenceTarget};
 use crate::sql::{self, ColumnArray, Param, Statement, StatementTexts, Verb, key_arrays};
 use crate::types::{ConversionError, Key, KeyPart, PgType};
 
@@ -68,6 +68,16 @@ pub(crate) fn bind(
             let entity = &metadata.entities[*entity];
             let text = texts.get(entity.index, Verb::Park, properties, || sql::park(entity, properties));
             binder.by_key(text, entity, rows)
+        }
+        PlannedStatement::Advance { entity, properties, rows } => {
+            let entity = &metadata.entities[*entity];
+            let text = texts.get(entity.index, Verb::Advance, properties, || sql::advance(entity, properties));
+            let mut types: Vec<PgType> = entity.key.iter().map(|column| column.pg).collect();
+            types.extend(binder.columns(entity, properties));
+            binder.rows(&text, rows, &types, |arrays, row, position, view| {
+                binder.key(arrays, entity, row)?;
+                binder.values(&mut arrays[entity.key.len()..], entity, row, position, view, properties)
+            })
         }
         PlannedStatement::ReadBack { entity, properties, rows } => {
             let entity = &metadata.entities[*entity];
@@ -157,21 +167,24 @@ impl Binder<'_> {
         row: &RowChange,
         view: &EntityView<'_>,
     ) -> Result<usize, Error> {
-        let mut next = arrays.iter_mut();
-        let parts = row.key.as_ref().map_or(&[][..], Key::parts);
-        for (index, column) in entity.key.iter().enumerate() {
-            if let Some(array) = next.next() {
-                array.push_key_part(parts.get(index)).map_err(|error| conversion(entity, &column.name, error))?;
-            }
-        }
+        self.key(arrays, entity, row)?;
         let Some(version) = entity.version else { return Ok(entity.key.len()) };
-        if let Some(array) = next.next() {
+        if let Some(array) = arrays.get_mut(entity.key.len()) {
             let before = view.baseline.unwrap_or(view.value).property(version);
             array
                 .push_with(|out| before.encode(out))
                 .map_err(|error| conversion(entity, entity.property_name(version), error))?;
         }
         Ok(entity.key.len() + 1)
+    }
+
+    /// Pushes the key as the database has it.
+    fn key(&self, arrays: &mut [ColumnArray], entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
+        let parts = row.key.as_ref().map_or(&[][..], Key::parts);
+        for (index, (column, array)) in entity.key.iter().zip(arrays).enumerate() {
+            array.push_key_part(parts.get(index)).map_err(|error| conversion(entity, &column.name, error))?;
+        }
+        Ok(())
     }
 
     /// Pushes the values of these properties.
@@ -208,10 +221,20 @@ impl Binder<'_> {
                     pushed.map_err(|error| conversion(entity, &column.name, error))?;
                 }
                 Some(PropertyDef::Relation(relation)) => {
-                    let key = match row.target(*property) {
-                        Target::Null => None,
-                        Target::Key(key) => Some(key),
-                        Target::Row(position) => self.keys[*position].as_ref(),
+                    let held;
+                    let key = match row.targets.iter().find(|(index, _)| index == property).map(|(_, target)| target) {
+                        Some(Target::Null) => None,
+                        Some(Target::Key(key)) => Some(key),
+                        Some(Target::Row(position)) => self.keys[*position].as_ref(),
+                        // A relation that has not changed is as it is in the entity.
+                        None => {
+                            let reference = view.value.property(usize::from(*property)).as_reference();
+                            held = reference.map(AnyReference::target);
+                            match &held {
+                                Some(ReferenceTarget::Key(key)) => Some(key),
+                                _ => None,
+                            }
+                        }
                     };
                     for (index, column) in relation.columns.iter().enumerate() {
                         if let Some(array) = next.next() {

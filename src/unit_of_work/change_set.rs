@@ -162,6 +162,12 @@ impl ChangeSet {
         is_removed(&self.removals, entity, key)
     }
 
+    /// The keys of new rows that are known beforehand, with their entities.
+    pub(crate) fn given_keys(&self) -> impl Iterator<Item = (usize, &Key)> {
+        let new = self.rows.iter().filter(|row| row.kind == ChangeKind::Insert);
+        new.filter_map(|row| Some((row.entity, row.key.as_ref()?)))
+    }
+
     /// Every entity that the flush will change.
     pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<dyn AnyCell>> {
         let collections = self.collections.iter().map(|(cell, ..)| cell);

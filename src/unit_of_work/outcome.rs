@@ -150,6 +150,7 @@ impl Outcome {
             PlannedStatement::Delete { .. }
             | PlannedStatement::Together { .. }
             | PlannedStatement::Park { .. }
+            | PlannedStatement::Advance { .. }
             | PlannedStatement::Constraints { .. }
             | PlannedStatement::Link { .. }
             | PlannedStatement::Place { .. }

@@ -16,6 +16,8 @@ use crate::types::Key;
 
 mod cycles;
 mod keys;
+mod predicate;
+mod queue;
 mod rows;
 mod slots;
 
@@ -43,8 +45,15 @@ pub(crate) enum PlannedStatement {
         entity: usize,
         rows: Vec<usize>,
     },
-    /// Rows give their unique values free: these properties are NULL until the UPDATE or DELETE that follows (rule C8).
+    /// Rows let go of what others wait for: these properties are NULL until the UPDATE or DELETE that follows (rule C8).
     Park {
+        entity: usize,
+        properties: Vec<u16>,
+        rows: Vec<usize>,
+    },
+    /// Rows take these values apart from the UPDATE that writes the others, and the version: before it, or behind it where they were
+    /// parked and have not changed.
+    Advance {
         entity: usize,
         properties: Vec<u16>,
         rows: Vec<usize>,
@@ -151,6 +160,7 @@ enum Phase {
     EarlyUnlink,
     EarlyDelete,
     EarlyUpdate,
+    Advance,
     Insert,
     Update,
     Clear,
@@ -210,23 +220,57 @@ impl<'a> Planner<'a> {
     /// Whether rows that are inserted or deleted belong to tables that refer to each other in a circle, or to themselves.
     fn has_circles(&self) -> bool {
         let changes = self.changes;
-        let circular = |row: &&RowChange| self.order.is_circular(row.entity);
-        let mut inserted: FxHashSet<(usize, &Key)> = FxHashSet::default();
-        for row in changes.rows.iter().filter(circular).filter(|row| row.kind == ChangeKind::Insert) {
-            inserted.extend(row.key.as_ref().map(|key| (row.entity, key)));
-        }
-        changes.rows.iter().filter(circular).any(|row| match row.kind {
+        let rank = |entity: usize| self.order.rank(entity);
+        // What a key refers to may be one of the rows that are inserted: one whose key was given by hand.
+        let mut given: Option<FxHashSet<(usize, &Key)>> = None;
+        changes.rows.iter().filter(|row| self.order.is_circular(row.entity)).any(|row| match row.kind {
             ChangeKind::Insert => row.targets.iter().any(|(property, target)| match target {
-                Target::Row(other) => self.order.rank(changes.rows[*other].entity) == self.order.rank(row.entity),
-                Target::Key(key) => self
-                    .entity(row)
-                    .relation(usize::from(*property))
-                    .is_some_and(|relation| inserted.contains(&(relation.target, key))),
+                Target::Row(other) => rank(changes.rows[*other].entity) == rank(row.entity),
+                Target::Key(key) => {
+                    let relation = self.entity(row).relation(usize::from(*property));
+                    let given = given.get_or_insert_with(|| changes.given_keys().collect());
+                    relation.is_some_and(|relation| {
+                        rank(relation.target) == rank(row.entity) && given.contains(&(relation.target, key))
+                    })
+                }
                 Target::Null => false,
             }),
             ChangeKind::Update => false,
             ChangeKind::Delete => self.order.is_shared(row.entity) && !row.previous.is_empty(),
         })
+    }
+
+    /// By row: whether its key is known before its statement is sent. One that is made of the keys of other rows is if theirs
+    /// are.
+    fn known_keys(&self) -> Vec<bool> {
+        let changes = self.changes;
+        let mut known: Vec<bool> = changes.rows.iter().map(|row| row.key.is_some()).collect();
+        let part_is_known = |known: &[bool], position: usize, property: usize| {
+            let row = &changes.rows[position];
+            let Ok(number) = u16::try_from(property) else { return false };
+            if self.entity(row).column(property).is_some() {
+                return row.properties.contains(&number)
+                    || (self.is_taken(position) && keys::generated(self.entity(row), row) == Some(number));
+            }
+            match row.target(number) {
+                Target::Key(_) => true,
+                Target::Row(other) => known[*other],
+                Target::Null => false,
+            }
+        };
+        let mut pending: Vec<usize> = (0..known.len()).filter(|position| !known[*position]).collect();
+        loop {
+            let before = pending.len();
+            pending.retain(|position| {
+                let key = &self.entity(&changes.rows[*position]).key_properties;
+                known[*position] = key.iter().all(|property| part_is_known(&known, *position, *property));
+                !known[*position]
+            });
+            // Every pass goes one relation deeper: keys of keys.
+            if pending.len() == before {
+                return known;
+            }
+        }
     }
 
     /// Orders by tables alone.
@@ -294,6 +338,10 @@ impl<'a> Planner<'a> {
             Phase::EarlyUpdate | Phase::Update => {
                 self.sort_by_key(&mut rows);
                 statements.push(PlannedStatement::Update { entity, properties, rows });
+            }
+            Phase::Advance => {
+                self.sort_by_key(&mut rows);
+                statements.push(PlannedStatement::Advance { entity, properties, rows });
             }
             Phase::EarlyDelete | Phase::Delete => {
                 self.sort_by_key(&mut rows);
@@ -374,6 +422,7 @@ impl PlannedStatement {
             | Self::Delete { .. }
             | Self::DeleteRows { .. }
             | Self::Park { .. }
+            | Self::Advance { .. }
             | Self::ReadBack { .. }
             | Self::Constraints { .. } => true,
         }

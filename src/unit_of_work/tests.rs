@@ -144,6 +144,9 @@ impl Desk {
             PlannedStatement::Park { entity, properties, rows } => {
                 format!("park {}", self.rows(*entity, properties, rows))
             }
+            PlannedStatement::Advance { entity, properties, rows } => {
+                format!("advance {}", self.rows(*entity, properties, rows))
+            }
             PlannedStatement::ReadBack { entity, properties, rows } => {
                 format!("read back {}", self.rows(*entity, properties, rows))
             }

@@ -9,6 +9,7 @@ use howdah::{ColumnMeta, PropertyMeta, RelationKind, RelationMeta};
 #[index(username, age, name = "users_by_age", where = "age > 3")]
 #[index(properties(email))]
 #[unique(email, username, deferrable)]
+#[unique(age, where = "age > 3")]
 #[check("age > 0")]
 #[check("length(email) > 3", name = "long_email")]
 pub struct User {

@@ -30,16 +30,16 @@ pub fn entity(mut arguments: Arguments<'_>) -> EntityOptions {
 pub fn index(mut arguments: Arguments<'_>, unique: bool, span: Span) -> Index {
     let listed = arguments.valued_words("properties");
     let name = arguments.valued_string("name");
-    let mut predicate = None;
-    let mut when = None;
-    if unique {
-        when = deferrable(&mut arguments);
-    } else {
-        predicate = arguments.valued_string("where");
+    let predicate = arguments.valued_string("where");
+    let when = if unique { deferrable(&mut arguments) } else { None };
+    if let (Some(predicate), Some(_)) = (&predicate, when) {
+        let message =
+            "only a constraint can be deferrable, and a constraint has no condition: leave out `deferrable` or `where`";
+        arguments.report(predicate.span(), message);
     }
     let mut fields = listed.unwrap_or_default();
     fields.extend(arguments.remaining_flags());
-    arguments.finish(if unique { &["name", "deferrable"] } else { &["name", "where"] });
+    arguments.finish(if unique { &["name", "where", "deferrable"] } else { &["name", "where"] });
     Index { span, unique, fields, name, predicate, deferrable: when }
 }
 

@@ -2,17 +2,17 @@
 //! from one row to another (rules C6 to C8).
 //!
 //! Rows and pivot statements are the nodes of a graph; an edge says what has to be done before what. Statements are made
-//! of as many rows as can go together, in the usual order of operations (Kahn's algorithm, "Topological sorting of large
-//! networks", 1962, on groups of nodes). What is left in a circle is resolved in `cycles.rs`.
+//! of as many rows as can go together, in the usual order of operations (`queue.rs`). What is left in a circle is resolved in
+//! `cycles.rs`.
 
-use std::collections::BTreeMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use rustc_hash::FxHashMap;
-
+use super::cycles::unknown_keys;
+use super::queue::Queue;
 use super::slots::{Conflicts, Constraint};
 use super::{Group, Phase, PlannedStatement, Planner};
 use crate::error::Error;
-use crate::metadata::EntityDef;
+use crate::metadata::{EntityDef, RelationDef};
 use crate::types::Key;
 use crate::unit_of_work::change_set::{ChangeKind, LinkEnd, Target};
 
@@ -21,12 +21,14 @@ use crate::unit_of_work::change_set::{ChangeKind, LinkEnd, Target};
 pub(super) enum Cause {
     /// A foreign key: it is checked at the end of the statement, so both rows may be in one.
     Reference,
-    /// The same, but the key is only known when the first row is inserted.
+    /// The same, but the key is only known when the first row is inserted; or a pivot row.
     UnknownKey,
+    /// A foreign key that is checked at the end of the transaction. Better in this order, but not at any price.
+    Deferred,
     /// A unique value passes on; the position of the constraint.
     Unique(usize),
     /// It probably does. Better in this order, but not at any price.
-    Likely,
+    Likely(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Edge {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) cause: Cause,
+    /// A property of the first row: nothing waits for that row any more as soon as it is NULL.
+    pub(super) parks: Option<u16>,
     /// Whether it still counts.
     pub(super) holds: bool,
 }
@@ -42,13 +46,17 @@ pub(super) struct Edge {
 pub(super) struct Rows<'p, 'a> {
     pub(super) planner: &'p Planner<'a>,
     pub(super) constraints: Vec<Constraint>,
-    /// By node: the statement that it would be part of.
+    /// By node: the statement that it is part of. The first nodes are the rows of the change set.
     pub(super) groups: Vec<Group>,
     pub(super) edges: Vec<Edge>,
-    /// By node: positions of the edges that lead to it.
-    pub(super) before: Vec<Vec<usize>>,
-    pub(super) done: Vec<bool>,
+    /// By node: positions of the edges that lead away from it.
+    pub(super) behind: Vec<Vec<usize>>,
+    pub(super) queue: Queue,
+    /// Nodes that write a part of a row before the rest of it: which row.
+    pub(super) advances: FxHashMap<usize, usize>,
     pub(super) statements: Vec<PlannedStatement>,
+    /// What writes values again that were parked and have not changed, when everything else has been written.
+    pub(super) put_back: Vec<PlannedStatement>,
     /// Constraints to be checked again when everything has been written.
     pub(super) deferred: Vec<(usize, Vec<String>)>,
 }
@@ -66,22 +74,43 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
         constraints: conflicts.constraints,
         groups,
         edges: Vec::new(),
-        before: vec![Vec::new(); nodes],
-        done: vec![false; nodes],
+        behind: vec![Vec::new(); nodes],
+        queue: Queue::default(),
+        advances: FxHashMap::default(),
         statements: Vec::new(),
+        put_back: Vec::new(),
         deferred: Vec::new(),
     };
     for handover in &conflicts.handovers {
-        let cause = if handover.certain { Cause::Unique(handover.constraint) } else { Cause::Likely };
-        rows.add(handover.from, handover.to, cause);
+        let constraint = &rows.constraints[handover.constraint];
+        // Rather one that is written anyway than one that has to be put back.
+        let written = &planner.changes.rows[handover.from].properties;
+        let nullable = || constraint.nullable.iter().filter(|_| !constraint.deferrable).copied();
+        let parks = nullable().find(|property| written.contains(property)).or_else(|| nullable().next());
+        let cause =
+            if handover.certain { Cause::Unique(handover.constraint) } else { Cause::Likely(handover.constraint) };
+        rows.add(handover.from, handover.to, cause, parks);
     }
-    let passing = rows.edges.len();
-    rows.references();
+    for replaced in &conflicts.replaced {
+        let is_removal = |group: &Group| group.removal == Some(replaced.removal);
+        if let Some(node) = rows.groups.iter().rposition(is_removal) {
+            let constraint = replaced.constraint;
+            let cause = if replaced.certain { Cause::Unique(constraint) } else { Cause::Likely(constraint) };
+            rows.add(node, replaced.to, cause, None);
+        }
+    }
+    rows.references()?;
     rows.pivots();
-    rows.bring_forward(passing);
-    while let Some(group) = rows.next_group()? {
-        rows.emit(&group.0, group.1);
+    rows.resolve()?;
+    rows.bring_forward();
+    rows.fill_queue();
+    while !rows.queue.is_empty() {
+        match rows.queue.next() {
+            Some((group, nodes)) => rows.emit(group, nodes),
+            None => rows.write_together()?,
+        }
     }
+    rows.statements.append(&mut rows.put_back);
     for (entity, names) in std::mem::take(&mut rows.deferred) {
         rows.statements.push(PlannedStatement::Constraints { entity, names, deferred: false });
     }
@@ -89,16 +118,20 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
 }
 
 impl Rows<'_, '_> {
-    fn add(&mut self, from: usize, to: usize, cause: Cause) {
+    pub(super) fn add(&mut self, from: usize, to: usize, cause: Cause, parks: Option<u16>) {
         if from != to {
-            self.before[to].push(self.edges.len());
-            self.edges.push(Edge { from, to, cause, holds: true });
+            self.behind[from].push(self.edges.len());
+            self.edges.push(Edge { from, to, cause, parks, holds: true });
         }
     }
 
     /// Rows that refer to each other: what is referred to is inserted before, and deleted behind.
-    fn references(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if a new row refers to itself and does not know its key.
+    fn references(&mut self) -> Result<(), Error> {
         let changes = self.planner.changes;
+        let known = self.planner.known_keys();
         let mut deleted: FxHashMap<(usize, &Key), usize> = FxHashMap::default();
         let mut inserted: FxHashMap<(usize, &Key), usize> = FxHashMap::default();
         for (position, row) in changes.rows.iter().enumerate() {
@@ -110,29 +143,36 @@ impl Rows<'_, '_> {
         }
         for (position, row) in changes.rows.iter().enumerate() {
             let entity: &EntityDef = self.planner.entity(row);
-            let target_of = |property: u16| entity.relation(usize::from(property)).map(|relation| relation.target);
             for (property, target) in &row.targets {
+                let Some(relation) = entity.relation(usize::from(*property)) else { continue };
+                let cause = if is_deferred(relation) { Cause::Deferred } else { Cause::Reference };
                 match target {
+                    Target::Row(other) if *other == position && !known[position] => {
+                        return Err(unknown_keys([entity]));
+                    }
                     Target::Row(other) => {
-                        let known = changes.rows[*other].key.is_some() || self.planner.is_taken(*other);
-                        let cause = if known { Cause::Reference } else { Cause::UnknownKey };
-                        self.add(*other, position, cause);
+                        self.add(*other, position, if known[*other] { cause } else { Cause::UnknownKey }, None);
                     }
                     Target::Key(key) => {
-                        let other = target_of(*property).and_then(|target| inserted.get(&(target, key)));
-                        if let Some(other) = other {
-                            self.add(*other, position, Cause::Reference);
+                        if let Some(other) = inserted.get(&(relation.target, key)) {
+                            self.add(*other, position, cause, None);
                         }
                     }
                     Target::Null => {}
                 }
             }
             for (property, key) in &row.previous {
-                if let Some(other) = target_of(*property).and_then(|target| deleted.get(&(target, key))) {
-                    self.add(position, *other, Cause::Reference);
+                let Some(relation) = entity.relation(usize::from(*property)) else { continue };
+                if let Some(other) = deleted.get(&(relation.target, key)) {
+                    // Only a check can be put off, not what the server does by itself.
+                    let is_checked =
+                        relation.meta.on_delete.is_none_or(|action| action.eq_ignore_ascii_case("no action"));
+                    let cause = if is_checked && is_deferred(relation) { Cause::Deferred } else { Cause::Reference };
+                    self.add(position, *other, cause, relation.meta.nullable.then_some(*property));
                 }
             }
         }
+        Ok(())
     }
 
     /// Pivot rows are written behind what they refer to, and deleted before it; what is unlinked goes before what is linked.
@@ -152,43 +192,66 @@ impl Rows<'_, '_> {
                     if phase == Phase::Link { &changes.links[link].linked } else { &changes.links[link].placed };
                 for end in pairs.iter().flat_map(|(one, two)| [one, two]) {
                     if let LinkEnd::Row(row) = end {
-                        self.add(*row, node, Cause::UnknownKey);
+                        self.add(*row, node, Cause::UnknownKey, None);
                     }
                 }
                 for &other in &nodes {
                     if !writes_links(self.groups[other].phase) && self.groups[other].removal.is_none() {
-                        self.add(other, node, Cause::UnknownKey);
+                        self.add(other, node, Cause::UnknownKey, None);
                     }
                 }
             } else {
                 for row in &deleted {
-                    self.add(node, *row, Cause::UnknownKey);
+                    self.add(node, *row, Cause::UnknownKey, None);
                 }
             }
         }
     }
 
-    /// Rows that are deleted by their keys go behind the rows of tables that refer to theirs, and before the others.
+    /// Rows that are deleted by their keys go behind the rows of tables that refer to theirs, and before the others; and behind
+    /// what is unlinked, and what no longer refers to them.
     fn removal(&mut self, node: usize, deleted: &[usize], others: &[usize]) {
-        let rank = self.groups[node].rank;
+        let changes = self.planner.changes;
+        let Group { rank, removal, .. } = self.groups[node];
         for other in deleted.iter().chain(others) {
             let group = &self.groups[*other];
-            let is_deleted = group.phase == Phase::Delete;
-            if !is_deleted || group.rank < rank {
-                self.add(*other, node, Cause::UnknownKey);
-            } else if group.rank > rank {
-                self.add(node, *other, Cause::UnknownKey);
+            match group.phase {
+                Phase::Link | Phase::Place => {}
+                Phase::Delete if group.rank == rank => {}
+                Phase::Delete if group.rank > rank => self.add(node, *other, Cause::UnknownKey, None),
+                _ => self.add(*other, node, Cause::UnknownKey, None),
+            }
+        }
+        let Some(removal) = removal.map(|removal| &changes.removals[removal]) else { return };
+        let keys: FxHashSet<&Key> = removal.keys.iter().collect();
+        for (position, row) in changes.rows.iter().enumerate().filter(|(_, row)| row.kind == ChangeKind::Update) {
+            let relation = |property: u16| self.planner.entity(row).relation(usize::from(property));
+            let leaves = row.previous.iter().any(|(property, key)| {
+                relation(*property).is_some_and(|relation| relation.target == removal.entity) && keys.contains(key)
+            });
+            if leaves {
+                self.add(position, node, Cause::Reference, None);
             }
         }
     }
 
     /// What a row waits for that takes a unique value is done early (rule C6).
-    fn bring_forward(&mut self, passing: usize) {
+    fn bring_forward(&mut self) {
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.groups.len()];
+        let mut stack = Vec::new();
+        for edge in self.edges.iter().filter(|edge| edge.holds) {
+            before[edge.to].push(edge.from);
+            // Rows that are written alike are not put apart: they go one by one, or together.
+            if matches!(edge.cause, Cause::Unique(_) | Cause::Likely(_))
+                && self.groups[edge.from] != self.groups[edge.to]
+            {
+                stack.push(edge.from);
+            }
+        }
         let mut early = vec![false; self.groups.len()];
-        let mut stack: Vec<usize> = self.edges[..passing].iter().map(|edge| edge.from).collect();
         while let Some(node) = stack.pop() {
             if !std::mem::replace(&mut early[node], true) {
-                stack.extend(self.before[node].iter().map(|edge| self.edges[*edge].from));
+                stack.extend(&before[node]);
             }
         }
         for (node, early) in early.into_iter().enumerate() {
@@ -205,64 +268,60 @@ impl Rows<'_, '_> {
         }
     }
 
-    /// The next statement: the first, in the usual order, that some of its rows are ready for. `None` when all is done.
-    fn next_group(&mut self) -> Result<Option<(Group, Vec<usize>)>, Error> {
-        loop {
-            let mut left: BTreeMap<&Group, Vec<usize>> = BTreeMap::new();
-            for (node, group) in self.groups.iter().enumerate().filter(|(node, _)| !self.done[*node]) {
-                left.entry(group).or_default().push(node);
-            }
-            if left.is_empty() {
-                return Ok(None);
-            }
-            let ready = left.into_iter().find_map(|(group, nodes)| {
-                let ready = self.ready(&nodes);
-                (!ready.is_empty()).then(|| (group.clone(), ready))
-            });
-            if ready.is_some() {
-                return Ok(ready);
-            }
-            self.resolve()?;
+    fn fill_queue(&mut self) {
+        for group in &self.groups {
+            self.queue.add(group);
+        }
+        for edge in self.edges.iter().filter(|edge| edge.holds) {
+            let with = self.goes_together(edge) && self.queue.is_same_group(edge.from, edge.to);
+            self.queue.wait(edge.to, edge.from, with);
         }
     }
 
-    /// The most nodes of a group that can be written now: what each waits for is done, or goes with it where that is allowed.
-    fn ready(&self, nodes: &[usize]) -> Vec<usize> {
-        let mut together = vec![false; self.groups.len()];
-        for node in nodes {
-            together[*node] = true;
+    /// Whether both ends of an edge may be in one statement, as far as the edge is concerned.
+    pub(super) fn goes_together(&self, edge: &Edge) -> bool {
+        match edge.cause {
+            Cause::Reference | Cause::Deferred => true,
+            Cause::Unique(constraint) | Cause::Likely(constraint) => self.constraints[constraint].deferrable,
+            Cause::UnknownKey => false,
         }
-        loop {
-            let mut changed = false;
-            for node in nodes {
-                let waits = together[*node]
-                    && self.before[*node].iter().map(|edge| &self.edges[*edge]).any(|edge| {
-                        edge.holds && !self.done[edge.from] && !(together[edge.from] && self.goes_together(edge))
-                    });
-                if waits {
-                    together[*node] = false;
-                    changed = true;
+    }
+
+    /// Whether both ends of an edge may be in one statement, and are of the same.
+    fn is_with(&self, edge: &Edge) -> bool {
+        self.goes_together(edge) && self.queue.is_same_group(edge.from, edge.to)
+    }
+
+    /// The row that a node writes, if it is not about pivot rows.
+    pub(super) fn row_of(&self, node: usize) -> Option<usize> {
+        if node < self.planner.changes.rows.len() { Some(node) } else { self.advances.get(&node).copied() }
+    }
+
+    /// Makes a statement of nodes.
+    fn emit(&mut self, group: Group, nodes: Vec<usize>) {
+        self.finish(&nodes);
+        let rows = nodes.into_iter().map(|node| self.row_of(node).unwrap_or(node)).collect();
+        self.planner.push_statement(group, rows, &mut self.statements);
+    }
+
+    /// Notes that nodes are in a statement.
+    pub(super) fn finish(&mut self, nodes: &[usize]) {
+        for node in nodes {
+            self.queue.finish(*node);
+        }
+        for node in nodes {
+            for edge in &self.behind[*node] {
+                let edge = &self.edges[*edge];
+                if edge.holds {
+                    let with = self.is_with(edge);
+                    self.queue.arrive(edge.to, with);
                 }
             }
-            if !changed {
-                return nodes.iter().copied().filter(|node| together[*node]).collect();
-            }
         }
     }
+}
 
-    /// Whether both ends of an edge may be in one statement.
-    fn goes_together(&self, edge: &Edge) -> bool {
-        match edge.cause {
-            Cause::Reference => true,
-            Cause::Unique(constraint) => self.constraints[constraint].deferrable,
-            Cause::UnknownKey | Cause::Likely => false,
-        }
-    }
-
-    fn emit(&mut self, group: &Group, nodes: Vec<usize>) {
-        for node in &nodes {
-            self.done[*node] = true;
-        }
-        self.planner.push_statement(group.clone(), nodes, &mut self.statements);
-    }
+/// Whether a foreign key is checked at the end of the transaction.
+fn is_deferred(relation: &RelationDef) -> bool {
+    relation.meta.deferrable.is_some_and(|when| when.to_ascii_lowercase().contains("initially deferred"))
 }
