@@ -69,7 +69,7 @@ impl World<'_> {
             let value = match column.kind {
                 Kind::To(target) => {
                     let number = parents.next().unwrap_or_default();
-                    let wanted = !column.nullable || number % 3 == 0;
+                    let wanted = !column.nullable || number.is_multiple_of(3);
                     let parent = self.pick(number / 3, |_, entity| entity.table == target && is_there(entity));
                     match parent.filter(|_| wanted) {
                         Some(parent) => Value::Row(parent),

@@ -373,7 +373,7 @@ impl Flush<'_> {
         for (added, claims) in [(false, self.claims(false)), (true, self.claims(true))] {
             for (owner, relation, item) in claims.into_iter().filter(|(owner, ..)| self.roles[owner] != Role::Delete) {
                 let pair = match relation {
-                    _ if added && self.roles.get(&item).is_none() => continue,
+                    _ if added && !self.roles.contains_key(&item) => continue,
                     Relation::Tags => (owner, item),
                     Relation::People => (item, owner),
                     _ => continue,

@@ -46,6 +46,8 @@ struct State {
     is_lost: bool,
     /// Nothing is delivered to the client any more.
     is_mute: bool,
+    /// Whether the client gets nothing of what the server says from now on.
+    is_over: bool,
     /// The request whose answer is not delivered, and how the connection is lost then.
     answer_lost: Option<(u64, By)>,
 }
@@ -65,6 +67,7 @@ pub async fn serve(client: TcpStream, shared: Arc<Shared>) {
         rows: Vec::new(),
         is_lost: false,
         is_mute: false,
+        is_over: false,
         answer_lost: None,
     };
     let connection = Connection { shared, state: Mutex::new(state), to_server, to_client };
@@ -189,11 +192,12 @@ impl Connection {
             // All of the answer has come: the request was executed.
             return (message.kind == b'Z').then(|| {
                 state.answer_lost = None;
-                state.is_mute = true;
+                // What came before is still delivered.
+                state.is_over = true;
                 by
             });
         }
-        if state.is_mute {
+        if state.is_mute || state.is_over {
             return None;
         }
         if let Some(shuffle) = &mut self.shared.state.lock().shuffle {

@@ -75,7 +75,7 @@ async fn circles_children_and_pivot_rows_are_one_flush_of_two_trips() {
     reds.write().rivals.add(&blues);
     blues.write().rivals.add(&reds);
     for place in ["Rome", "Oslo"] {
-        reds.write().matches.add(&em.create(NewMatch { place: place.into(), team: reds.to_ref() }));
+        reds.write().matches.add(em.create(NewMatch { place: place.into(), team: reds.to_ref() }));
     }
     // Lent to the other team, which has one of this as its keeper: the two circles are one.
     red[5].write().lent_to = Some(blues.to_ref());

@@ -64,13 +64,13 @@ const LINKS: &str = "SELECT target, slug FROM link LEFT JOIN page ON page.id = p
 #[tokio::test]
 async fn the_children_of_a_removed_row_go_with_it_before_its_value_is_taken() {
     let (fixture, em, home) = site().await;
-    home.write().topics.add(&em.create(NewTopic { name: "rust".into() }));
+    home.write().topics.add(em.create(NewTopic { name: "rust".into() }));
     em.flush().await.unwrap();
     fixture.forget();
     em.remove(&home);
     let new = em.persist(NewPage { slug: "home".into() });
-    new.write().links.add(&em.create(NewLink { target: "c".into() }));
-    new.write().topics.add(&em.find_one_or_fail::<Topic>("rust", ()).await.unwrap());
+    new.write().links.add(em.create(NewLink { target: "c".into() }));
+    new.write().topics.add(em.find_one_or_fail::<Topic>("rust", ()).await.unwrap());
     let summary = em.flush().await.unwrap();
     assert_eq!((summary.inserted, summary.deleted, summary.round_trips), (2, 3, 2));
     let order =
