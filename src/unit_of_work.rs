@@ -121,8 +121,11 @@ impl UnitOfWork {
         match cell.lifecycle() {
             Lifecycle::New | Lifecycle::Removed => {
                 self.tracker.keep_state(cell);
+                let is_known = cell.lifecycle() == Lifecycle::New;
                 cell.set_lifecycle(Lifecycle::Scheduled);
-                self.remember(cell);
+                if !is_known {
+                    self.remember(cell);
+                }
                 if let Some(entity) = self.metadata.find(cell.meta()) {
                     self.make_uuid(cell, entity.uuid_key);
                 }
@@ -190,17 +193,18 @@ impl UnitOfWork {
     /// Puts an entity into the identity map: under its key, or among the new ones. Another one that has the key leaves it.
     pub(crate) fn remember(&self, cell: &Arc<dyn AnyCell>) {
         let Some(entity) = self.metadata.find(cell.meta()) else { return };
-        let mut map = self.map.lock();
         match (cell.key(), cell.lifecycle()) {
-            (Some(key), Lifecycle::Managed | Lifecycle::Removing) => {
-                if let Some(other) = map.insert(entity.index, key, Arc::clone(cell))
-                    && !Arc::ptr_eq(&other, cell)
-                {
-                    other.set_lifecycle(Lifecycle::Detached);
-                }
-            }
-            (_, Lifecycle::New | Lifecycle::Scheduled) => map.add_new(Arc::clone(cell)),
+            (Some(key), Lifecycle::Managed | Lifecycle::Removing) => self.remember_as(entity.index, key, cell),
+            (_, Lifecycle::New | Lifecycle::Scheduled) => self.map.lock().add_new(Arc::clone(cell)),
             _ => {}
+        }
+    }
+
+    /// Puts an entity into the identity map under its key. Another one that has the key leaves it.
+    pub(crate) fn remember_as(&self, entity: usize, key: Key, cell: &Arc<dyn AnyCell>) {
+        let other = self.map.lock().insert(entity, key, Arc::clone(cell));
+        if let Some(other) = other.filter(|other| !Arc::ptr_eq(other, cell)) {
+            other.set_lifecycle(Lifecycle::Detached);
         }
     }
 

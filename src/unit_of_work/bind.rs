@@ -251,11 +251,15 @@ impl Binder<'_> {
 
     /// The part of a new row's key that was taken from the database beforehand.
     fn taken_part(&self, entity: &EntityDef, row: &RowChange, position: usize, property: u16) -> Option<&KeyPart> {
-        if row.kind != ChangeKind::Insert || row.key.is_some() || row.properties.contains(&property) {
+        if row.kind != ChangeKind::Insert || row.key.is_some() {
+            return None;
+        }
+        let key = self.keys[position].as_ref()?;
+        if row.properties.contains(&property) {
             return None;
         }
         let part = entity.key_columns_of(usize::from(property))?.start;
-        self.keys[position].as_ref()?.parts().get(part)
+        key.parts().get(part)
     }
 
     /// A statement that finds rows by their keys alone.

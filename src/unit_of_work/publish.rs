@@ -168,10 +168,12 @@ impl Publisher<'_> {
             self.fields(value, entity, position, row, key.as_ref());
         })?;
         if row.kind == ChangeKind::Insert {
-            row.cell.set_key(key);
+            row.cell.set_key(key.clone());
             let removed_again = row.scheduled && row.cell.lifecycle() == Lifecycle::New;
             row.cell.set_lifecycle(if removed_again { Lifecycle::Removing } else { Lifecycle::Managed });
-            self.graph.remember(&row.cell);
+            if let Some(key) = key {
+                self.graph.remember_as(row.entity, key, &row.cell);
+            }
         }
         Ok(dirty)
     }

@@ -41,6 +41,14 @@ impl Collector<'_> {
         let seen = self.read(&cell, |view| {
             let look = |(property, _): (usize, &RelationDef)| {
                 let value = view.value.property(property);
+                // Most collections of most entities have nothing to say.
+                if let Some(collection) = value.as_collection()
+                    && role != Role::Delete
+                    && !collection.is_changed()
+                    && (view.baseline.is_none() || collection.relation().is_some())
+                {
+                    return None;
+                }
                 let seen = match (value.as_reference(), value.as_collection()) {
                     (Some(reference), _) => {
                         let before = view.baseline.and_then(|baseline| baseline.property(property).as_reference());
@@ -57,9 +65,9 @@ impl Collector<'_> {
                     },
                     _ => Seen::Reference(ReferenceTarget::Nothing, None),
                 };
-                (property, seen)
+                Some((property, seen))
             };
-            entity.relations().map(look).collect::<Vec<_>>()
+            entity.relations().filter_map(look).collect::<Vec<_>>()
         })?;
         for (property, seen) in seen.unwrap_or_default() {
             let Some(relation) = entity.relation(property) else { continue };
