@@ -23,7 +23,7 @@ mod update;
 
 pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Bound, Expression, Operator, OrderTerm, Quantifier, Selection};
-pub(crate) use guard::{GuardFailure, Intake, guard_failure};
+pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};
 pub(crate) use insert::insert;
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
 pub(crate) use lock::{LockStrength, LockWait, RowLock, row};

@@ -26,12 +26,12 @@ mod scope;
 #[allow(clippy::unwrap_used, reason = "a test that fails panics")]
 mod tests;
 
-pub(crate) use bind::bind;
+pub(crate) use bind::{bind, bind_stale};
 pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::merge;
-pub(crate) use outcome::{Outcome, guarded};
+pub(crate) use outcome::{Outcome, keys_in, stale, suppressed};
 pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;

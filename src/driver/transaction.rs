@@ -193,6 +193,11 @@ impl TransactionConnection {
         Ok(answers)
     }
 
+    /// Runs statements on the connection of a transaction that has ended, each by itself: one round trip.
+    pub(crate) async fn run_after(&self, statements: &[Statement]) -> Vec<Result<Answer, Error>> {
+        self.connection.run_all(statements).await
+    }
+
     /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer.
     async fn while_open<T>(&self, request: impl Future<Output = T>) -> Result<T, Error> {
         let mut request = pin!(request);

@@ -11,6 +11,7 @@ use crate::metadata::Lifecycle;
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
 
 mod flight;
+mod stale;
 mod unfinished;
 
 use flight::{Flight, Place};
@@ -94,7 +95,8 @@ impl Session {
         };
         let is_own = matches!(place, Place::Own);
         let changes = Arc::new(changes);
-        let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes));
+        let has_written = self.tracker.has_written();
+        let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes), has_written);
         let unfinished = Unfinished::new(flight, graph, changes, flushing);
         let connection = self.transaction();
         let mut summary = Running::of(self, unfinished, is_own).finish().await?;

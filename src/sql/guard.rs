@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::identifier::{push_joined, push_list, push_table};
-use super::insert::{Written, travel_type};
+use super::identifier::{push_column, push_joined, push_list, push_table};
+use super::insert::{Written, key_columns, travel_type};
+use super::update::{push_match, push_rows, version_column};
 use crate::metadata::EntityDef;
 
 /// In front of the positions of the rows that an UPDATE or DELETE has not found.
@@ -53,6 +54,32 @@ fn push_check(out: &mut String, keys: &[Written<'_>]) {
         let _ = write!(out, "u.k{index} = x.k{index}");
     });
     out.push_str("))::int4 END AS ok FROM u");
+}
+
+/// The text that asks which rows are not as they have been read, by key (and version), and returns their keys. With `only_newer` it asks for rows
+/// that have a higher version; `None` if there are no versions.
+pub(crate) fn stale_rows(entity: &EntityDef, only_newer: bool) -> Option<String> {
+    let keys = key_columns(entity);
+    let version = version_column(entity);
+    let mut text = "SELECT ".to_owned();
+    push_list(&mut text, 0..keys.len(), |text, index| {
+        let _ = write!(text, "s.k{index}");
+    });
+    text.push_str(" FROM ");
+    push_rows(&mut text, &keys, version.as_ref(), &[], 0);
+    text.push_str(if only_newer { " WHERE EXISTS (SELECT FROM " } else { " WHERE NOT EXISTS (SELECT FROM " });
+    push_table(&mut text, entity.schema.as_deref(), &entity.table);
+    text.push_str(" AS t0 WHERE ");
+    if only_newer {
+        push_match(&mut text, &keys, None);
+        text.push_str(" AND ");
+        push_column(&mut text, "t0", version?.name);
+        text.push_str(" > s.v");
+    } else {
+        push_match(&mut text, &keys, version.as_ref());
+    }
+    text.push(')');
+    Some(text)
 }
 
 /// What a guarded INSERT tells of its table, as a number.

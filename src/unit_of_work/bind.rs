@@ -2,6 +2,7 @@
 //!
 //! A very large statement is cut: a Bind message is limited to 1 GiB, and the server holds the whole of it in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
@@ -96,6 +97,34 @@ pub(crate) fn bind(
         PlannedStatement::Unlink { link } => binder.pairs(texts, *link, Verb::PivotDelete),
         PlannedStatement::Clear { clear } => binder.clear(texts, *clear),
     }
+}
+
+/// Questions for all rows that are to be updated or deleted and are not as they have been read, each with its entity and its rows. With
+/// `only_newer` those are left out that the transaction may have made or changed itself.
+///
+/// # Errors
+/// As [`bind`].
+pub(crate) fn bind_stale(
+    metadata: &Metadata,
+    changes: &ChangeSet,
+    only_newer: bool,
+) -> Result<Vec<(usize, Statement, Vec<usize>)>, Error> {
+    let mut by_entity: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (position, row) in changes.rows.iter().enumerate().filter(|(_, row)| row.kind != ChangeKind::Insert) {
+        by_entity.entry(row.entity).or_default().push(position);
+    }
+    let binder = Binder { metadata, changes, keys: &[] };
+    let mut bound = Vec::new();
+    for (index, rows) in by_entity {
+        let entity = &metadata.entities[index];
+        let Some(text) = sql::stale_rows(entity, only_newer) else { continue };
+        let questions =
+            binder.rows(&text.into(), &rows, &binder.identity_columns(entity), |arrays, row, _, view| {
+                binder.identity(arrays, entity, row, view).map(|_| ())
+            })?;
+        bound.extend(questions.into_iter().map(|(statement, rows)| (index, statement, rows)));
+    }
+    Ok(bound)
 }
 
 struct Binder<'a> {

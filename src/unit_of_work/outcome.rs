@@ -1,7 +1,7 @@
 //! What the database has answered, kept beside the entities until everything has succeeded (rule C3).
 
 use bytes::{Bytes, BytesMut};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
 use super::change_set::{ChangeKind, ChangeSet, RowChange, Target};
@@ -9,7 +9,7 @@ use super::plan::{Allocation, PlannedStatement};
 use crate::driver::Answer;
 use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata};
-use crate::sql::{self, GuardFailure};
+use crate::sql;
 use crate::types::{Key, KeyPart, RawColumn};
 
 /// Keys, versions and values that the database has made.
@@ -171,7 +171,7 @@ impl Outcome {
             return Ok(());
         }
         if rows.len() != answer.rows.len() {
-            return Err(suppressed(entity));
+            return Err(not_as_it_is(entity));
         }
         if !makes_keys {
             return self.by_key(entity, returning, rows, &answer.rows);
@@ -252,36 +252,36 @@ impl Outcome {
     }
 }
 
-/// The error for what a statement has found wrong with itself (rules C5, C9).
-pub(crate) fn guarded(
-    metadata: &Metadata,
-    changes: &ChangeSet,
-    statement: &PlannedStatement,
-    rows: &[usize],
-    failure: &GuardFailure,
-) -> Error {
-    let first = match statement {
-        PlannedStatement::Together { parts } => parts.first().unwrap_or(statement),
-        _ => statement,
+/// The error that names stale rows (rule C9).
+pub(crate) fn stale(metadata: &Metadata, changes: &ChangeSet, rows: &[usize]) -> Error {
+    let name = |row: &RowChange| {
+        let name = metadata.entities[row.entity].meta.name;
+        row.key.as_ref().map_or_else(|| name.to_owned(), |key| format!("{name}#{key}"))
     };
-    match (first, failure) {
-        (PlannedStatement::Insert { entity, .. }, _) => suppressed(&metadata.entities[*entity]),
-        (_, GuardFailure::Suppressed | GuardFailure::Unordered) => Error::OptimisticLock { entities: Vec::new() },
-        (_, GuardFailure::NotFound(positions)) => {
-            let stale = positions.iter().filter_map(|position| changes.rows.get(*rows.get(*position)?));
-            let name = |row: &RowChange| {
-                let name = metadata.entities[row.entity].meta.name;
-                row.key.as_ref().map_or_else(|| name.to_owned(), |key| format!("{name}#{key}"))
-            };
-            Error::OptimisticLock { entities: stale.map(name).collect() }
-        }
+    Error::OptimisticLock { entities: rows.iter().filter_map(|row| changes.rows.get(*row)).map(name).collect() }
+}
+
+/// The error for an INSERT that was kept from inserting its rows (rule C5).
+pub(crate) fn suppressed(metadata: &Metadata, statement: &PlannedStatement) -> Error {
+    match statement {
+        PlannedStatement::Insert { entity, .. } => not_as_it_is(&metadata.entities[*entity]),
+        PlannedStatement::Together { parts } if !parts.is_empty() => suppressed(metadata, &parts[0]),
+        _ => Error::OptimisticLock { entities: Vec::new() },
     }
 }
 
-fn suppressed(entity: &EntityDef) -> Error {
+fn not_as_it_is(entity: &EntityDef) -> Error {
     let message =
         format!("not every row of {} was inserted as it is: a trigger or rule suppresses rows", entity.meta.name);
     Error::validation(entity.meta.name, message)
+}
+
+/// The keys of an entity that are the first columns of an answer.
+///
+/// # Errors
+/// If they are not such keys.
+pub(crate) fn keys_in(metadata: &Metadata, entity: usize, answer: &Answer) -> Result<FxHashSet<Key>, Error> {
+    answer.rows.iter().map(|row| key_of(&metadata.entities[entity], row)).collect()
 }
 
 /// Whether a row gets its key from the rows that it refers to, and not from the database.

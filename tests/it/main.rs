@@ -35,6 +35,7 @@ mod filters;
 mod flush;
 mod flush_concurrency;
 mod flush_failures;
+mod guards;
 mod identity;
 mod isolation;
 mod key_allocation;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::FlushSummary;
+use super::stale::checks_rows;
 use super::unfinished::Written;
 use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
 use crate::error::Error;
@@ -14,7 +15,7 @@ use crate::manager::Shared;
 use crate::metadata::Metadata;
 use crate::sql::{self, GuardFailure, Intake, Param, Statement};
 use crate::types::{ConversionError, KeyPart, RawColumn, ScalarType, for_each_element};
-use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement, bind, guarded, plan};
+use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement, bind, plan, stale, suppressed};
 
 /// Where a flush takes place.
 pub(super) enum Place {
@@ -30,20 +31,26 @@ pub(super) enum Place {
 
 /// A flush on its way. Owns everything it needs: it goes on even if nobody waits for it.
 pub(super) struct Flight {
-    orm: Arc<Shared>,
-    changes: Arc<ChangeSet>,
-    plan: Plan,
+    pub(super) orm: Arc<Shared>,
+    pub(super) changes: Arc<ChangeSet>,
+    pub(super) plan: Plan,
     place: Place,
     summary: FlushSummary,
     is_committing: Arc<AtomicBool>,
     /// Whether a failure undoes no more than the flush, so that it can be tried again.
     is_repeatable: bool,
+    /// Whether the transaction has written before.
+    pub(super) has_written: bool,
+    /// Whether stale rows may be more than those of one statement.
+    pub(super) is_stale_elsewhere: bool,
 }
 
 /// Why a flush did not arrive.
 enum Failure {
     /// The keys of this entity have no order: nothing was written, and it is done in another way.
     Unordered(usize),
+    /// These rows of the change set were not found as they have been read.
+    Stale(Vec<usize>),
     Final(Error),
 }
 
@@ -62,21 +69,21 @@ struct Batch<'p> {
 }
 
 /// Where the statements of a flush are sent.
-enum Line {
+pub(super) enum Line {
     /// A connection without a transaction: the statement alone commits.
     Alone(Connection),
     Transaction(OpenFlush),
 }
 
 /// The transaction, or the part of it, that is undone if the flush does not end well.
-struct OpenFlush {
-    connection: Arc<TransactionConnection>,
-    extent: Extent,
+pub(super) struct OpenFlush {
+    pub(super) connection: Arc<TransactionConnection>,
+    pub(super) extent: Extent,
     is_done: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Extent {
+pub(super) enum Extent {
     Transaction,
     Savepoint(u64),
     /// Whoever ends the scope undoes it.
@@ -90,9 +97,12 @@ impl Flight {
         plan: Plan,
         place: Place,
         summary: FlushSummary,
+        has_written: bool,
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
-        Self { orm, changes, plan, place, summary, is_committing: Arc::default(), is_repeatable: false }
+        let (is_repeatable, is_stale_elsewhere) = (false, false);
+        let is_committing = Arc::default();
+        Self { orm, changes, plan, place, summary, is_committing, is_repeatable, has_written, is_stale_elsewhere }
     }
 
     /// Becomes true when COMMIT is sent.
@@ -109,6 +119,7 @@ impl Flight {
                     self.orm.keys.set_intake(entity, Intake::Altering);
                     self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
                 }
+                Err(Failure::Stale(rows)) => return Err(stale(&self.orm.metadata, &self.changes, &rows)),
                 Err(Failure::Final(error)) => return Err(error),
                 Ok(outcome) => return Ok((outcome, self.summary)),
             }
@@ -126,7 +137,12 @@ impl Flight {
     }
 
     async fn attempt(&mut self) -> Result<Outcome, Failure> {
-        self.is_repeatable = matches!(self.place, Place::Own | Place::Savepoint(_)) || self.may_be_unordered();
+        self.is_stale_elsewhere = self.may_be_stale_twice();
+        self.is_repeatable = match self.place {
+            Place::Own | Place::Savepoint(_) => true,
+            Place::Scope(_) => self.is_stale_elsewhere || self.may_be_unordered(),
+            Place::Ending(_) => self.may_be_unordered(),
+        };
         let mut line = self.open().await?;
         let mut outcome = self.take_keys(&line).await?;
         let plan = std::mem::take(&mut self.plan);
@@ -138,7 +154,10 @@ impl Flight {
             }
             self.summary.statements += batch.statements.len() as u64;
             self.summary.round_trips += 1;
-            let answers = self.send(&mut line, &batch).await?;
+            let answers = match self.send(&mut line, &batch).await {
+                Err(Failure::Stale(rows)) => return Err(self.all_stale(&mut line, rows).await.into()),
+                answers => answers?,
+            };
             self.take_in(&mut outcome, &batch, &answers)?;
             if batch.is_last {
                 self.summary.deleted += outcome.removed_rows;
@@ -286,7 +305,10 @@ impl Flight {
             {
                 return Failure::Unordered(*entity);
             }
-            return guarded(&self.orm.metadata, &self.changes, statement, rows, &failure).into();
+            if let (GuardFailure::NotFound(positions), true) = (&failure, checks_rows(statement)) {
+                return Failure::Stale(positions.iter().filter_map(|position| rows.get(*position).copied()).collect());
+            }
+            return suppressed(&self.orm.metadata, statement).into();
         }
         error.into()
     }
@@ -326,14 +348,23 @@ impl OpenFlush {
     }
 }
 
-impl Drop for OpenFlush {
-    fn drop(&mut self) {
+impl OpenFlush {
+    /// Undoes what was written, without waiting for it.
+    pub(super) fn undo(&mut self) {
+        if std::mem::replace(&mut self.is_done, true) {
+            return;
+        }
         match self.extent {
-            _ if self.is_done => {}
             Extent::Nothing => {}
             Extent::Savepoint(number) => self.connection.roll_back_to(number),
             Extent::Transaction => self.connection.abandon(),
         }
+    }
+}
+
+impl Drop for OpenFlush {
+    fn drop(&mut self) {
+        self.undo();
     }
 }
 
