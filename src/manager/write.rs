@@ -48,12 +48,15 @@ impl EntityManager {
     /// is sent. After any error the database and the entities are as before the call, and everything is still
     /// scheduled: mend what is wrong and flush again. (An entity of another manager is taken off the schedule.)
     ///
-    /// [`Error::CommitOutcomeUnknown`] is the exception: the connection was lost before COMMIT was answered, so the rows may
-    /// have been written. A failed flush inside a transaction gives up only its own savepoint.
+    /// [`Error::CommitOutcomeUnknown`] is the exception: the connection was lost before COMMIT was answered, and the server
+    /// could not be asked what has become of the transaction, so the rows may have been written. A failed flush inside a
+    /// transaction gives up only its own savepoint.
     ///
     /// # Cancel safety
-    /// Dropping the future rolls back; entities and schedule are as before. If COMMIT was sent already, the server may have
-    /// carried it out.
+    /// Dropping the future leaves entities and schedule as before. COMMIT travels with the statements, so the server may
+    /// carry out what was sent: the next operation of the manager waits for that, and if the rows were written, the
+    /// entities know it then. Flushing again writes nothing twice. Inside a transaction, dropping the future undoes the
+    /// flush.
     pub async fn flush(&self) -> Result<FlushSummary, Error> {
         self.session.flush().await
     }
