@@ -4,7 +4,9 @@
 //! cascade reached, `on_update` values, foreign keys that a collection implies) is kept beside them as overrides, and
 //! reaches them when everything has succeeded (rule C3).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,6 +22,7 @@ use crate::types::{Key, KeyPart};
 
 mod cascade;
 mod difference;
+mod removal;
 
 /// What happens to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +207,9 @@ enum PairEnd {
 
 type Pair = (PairEnd, PairEnd);
 
+/// New rows by their keys.
+type GivenKeys = FxHashMap<Key, usize>;
+
 #[derive(Default)]
 struct PendingLinks {
     linked: FxHashSet<Pair>,
@@ -213,12 +219,14 @@ struct PendingLinks {
     placed: Vec<Pair>,
 }
 
-/// An entity that has left an owned collection, or the inverse side of a one-to-one.
+/// An entity that has left an owned collection, or the inverse side of a one-to-one, or goes along with its owner.
 struct Released {
     owner: Arc<dyn AnyCell>,
     entity: usize,
     property: usize,
     item: Arc<dyn AnyCell>,
+    /// Whether the item goes along with its owner, which is removed.
+    removed_along: bool,
 }
 
 /// What the owning side of a one-to-one with `orphan_removal` no longer refers to.
@@ -250,6 +258,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         queue: VecDeque::new(),
         released: VecDeque::new(),
         abandoned: Vec::new(),
+        inverse_set: Vec::new(),
         links: Vec::new(),
         clears: Vec::new(),
         removals: Vec::new(),
@@ -258,6 +267,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         seen_collections: FxHashSet::default(),
         shapes: Vec::new(),
         scratch: Vec::new(),
+        given: RefCell::default(),
     };
     for cell in pending {
         let role = match cell.lifecycle() {
@@ -283,6 +293,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             break;
         }
     }
+    collector.empty_inverse_sides();
     collector.finish()
 }
 
@@ -296,6 +307,8 @@ struct Collector<'a> {
     queue: VecDeque<usize>,
     released: VecDeque<Released>,
     abandoned: Vec<Abandoned>,
+    /// Inverse sides of one-to-ones that were set: the node, the property, and what it was set to.
+    inverse_set: Vec<(usize, u16, Arc<dyn AnyCell>)>,
     /// By entity and property of the owning side.
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,
@@ -308,6 +321,8 @@ struct Collector<'a> {
     shapes: Vec<Arc<[u16]>>,
     /// The column set of the row at hand.
     scratch: Vec<u16>,
+    /// By entity: its new rows by their keys, where these are given. Made when somebody asks.
+    given: RefCell<FxHashMap<usize, Rc<GivenKeys>>>,
 }
 
 impl<'a> Collector<'a> {

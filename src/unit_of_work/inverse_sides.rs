@@ -106,7 +106,8 @@ impl<'a> Finder<'a> {
     fn deleted(&mut self, entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
         let mut references = Vec::new();
         row.cell.read_sent(self.changes.flush, &mut |view| {
-            for (property, _) in entity.relations() {
+            // What referred to the row does not refer to it any more, or is deleted with it, and then keeps its fields.
+            for (property, _) in entity.relations().filter(|(_, relation)| relation.is_owning_to_one()) {
                 let before = view.baseline.unwrap_or(view.value).property(property).as_reference();
                 if let Some(ReferenceTarget::Key(key)) = before.map(|reference| reference.target()) {
                     references.push((property, key));

@@ -35,6 +35,7 @@ mod filters;
 mod flush;
 mod flush_concurrency;
 mod flush_failures;
+mod found_by_model;
 mod guards;
 mod identity;
 mod isolation;

@@ -4,7 +4,7 @@
 use super::*;
 
 /// What one relation of an entity holds, taken out while its lock is held.
-enum Seen {
+pub(super) enum Seen {
     /// With what the database has, where the entity was touched.
     Reference(ReferenceTarget, Option<ReferenceTarget>),
     Collection {
@@ -168,22 +168,39 @@ impl Collector<'_> {
                 }
                 self.cascade_persist(relation, name, &item)?;
                 if relation.is_inverse_one_to_one() {
-                    self.point_back(index, relation, &item)?;
+                    self.point_back(index, property, relation, &item)?;
                 }
                 Ok(())
             }
             ReferenceTarget::Key(key) if relation.is_inverse_one_to_one() => {
                 match self.graph.find(relation.target, &key) {
-                    Some(item) => self.point_back(index, relation, &item),
-                    None => Ok(()),
+                    Some(item) => self.point_back(index, property, relation, &item),
+                    None => self.check_known(index, property, relation),
                 }
             }
             ReferenceTarget::Key(_) | ReferenceTarget::Nothing => Ok(()),
         }
     }
 
+    /// The inverse side of a one-to-one refers to something that is not loaded: its row cannot be written then.
+    fn check_known(&self, index: usize, property: usize, relation: &RelationDef) -> Result<(), Error> {
+        let Some(inverse) = relation.inverse else { return Ok(()) };
+        let owner = &self.nodes[index].cell;
+        if owner.lifecycle() == Lifecycle::Managed && !self.inverse_changed(owner, relation, inverse)? {
+            return Ok(());
+        }
+        let entity = self.entity(self.nodes[index].entity);
+        Err(Error::NotLoaded { entity: entity.meta.name, relation: entity.property_name(property) })
+    }
+
     /// The inverse side of a one-to-one was set: the other entity gets its foreign key.
-    fn point_back(&mut self, index: usize, relation: &RelationDef, item: &Arc<dyn AnyCell>) -> Result<(), Error> {
+    fn point_back(
+        &mut self,
+        index: usize,
+        property: usize,
+        relation: &RelationDef,
+        item: &Arc<dyn AnyCell>,
+    ) -> Result<(), Error> {
         let Some(inverse) = relation.inverse else { return Ok(()) };
         let owner = Arc::clone(&self.nodes[index].cell);
         if self.refers_to(item, inverse, &owner)? {
@@ -193,8 +210,21 @@ impl Collector<'_> {
         let changed = owner.lifecycle() != Lifecycle::Managed || self.inverse_changed(&owner, relation, inverse)?;
         if changed {
             self.set_reference(item, inverse, Some(&owner))?;
+            if let Ok(property) = u16::try_from(property) {
+                self.inverse_set.push((index, property, Arc::clone(item)));
+            }
         }
         Ok(())
+    }
+
+    /// An inverse side that was set to something that is removed will have nothing.
+    pub(super) fn empty_inverse_sides(&mut self) {
+        for (index, property, item) in std::mem::take(&mut self.inverse_set) {
+            let item = self.node_of(&item).map(|item| self.nodes[item].role);
+            if matches!(item, Some(Role::Delete | Role::Nothing)) {
+                self.nodes[index].overrides.push((property, Override::Reference(None)));
+            }
+        }
     }
 
     /// Whether the inverse side's field differs from its baseline.
@@ -211,7 +241,12 @@ impl Collector<'_> {
     }
 
     /// Whether the to-one relation of an entity refers to `target`.
-    fn refers_to(&self, cell: &Arc<dyn AnyCell>, property: usize, target: &Arc<dyn AnyCell>) -> Result<bool, Error> {
+    pub(super) fn refers_to(
+        &self,
+        cell: &Arc<dyn AnyCell>,
+        property: usize,
+        target: &Arc<dyn AnyCell>,
+    ) -> Result<bool, Error> {
         let refers = self.read(cell, |view| {
             view.value.property(property).as_reference().is_some_and(|reference| match reference.target() {
                 ReferenceTarget::Key(key) => target.key().as_ref() == Some(&key),
@@ -223,7 +258,7 @@ impl Collector<'_> {
     }
 
     /// The owning side gets another value than its field holds.
-    fn set_reference(
+    pub(super) fn set_reference(
         &mut self,
         cell: &Arc<dyn AnyCell>,
         property: usize,
@@ -266,109 +301,9 @@ impl Collector<'_> {
         for item in &changes.removed {
             let Member::Entity(item) = item else { return Err(not_loaded(entity, property)) };
             let (owner, item) = (Arc::clone(owner), Arc::clone(item));
-            self.released.push_back(Released { owner, entity: entity.index, property, item });
+            self.released.push_back(Released { owner, entity: entity.index, property, item, removed_along: false });
         }
         Ok(())
-    }
-
-    /// The inverse side of a one-to-one was set to something else: what it referred to is released.
-    fn release_replaced(
-        &mut self,
-        owner: &Arc<dyn AnyCell>,
-        entity: &EntityDef,
-        property: usize,
-        relation: &RelationDef,
-        target: &ReferenceTarget,
-        before: Option<ReferenceTarget>,
-    ) -> Result<(), Error> {
-        let Some(ReferenceTarget::Key(before)) = before else { return Ok(()) };
-        if matches!(target, ReferenceTarget::Key(key) if *key == before) {
-            return Ok(());
-        }
-        // Its row has to be changed, and what is in it is not known.
-        let unknown = Error::NotLoaded { entity: entity.meta.name, relation: entity.property_name(property) };
-        let item = self.graph.find(relation.target, &before).ok_or(unknown)?;
-        self.released.push_back(Released { owner: Arc::clone(owner), entity: entity.index, property, item });
-        Ok(())
-    }
-
-    /// An entity has left its owner: it is deleted as an orphan, or its owning side is set to NULL, unless something else
-    /// has taken it in.
-    pub(super) fn release(&mut self, released: &Released) -> Result<(), Error> {
-        let Released { owner, item, .. } = released;
-        let entity = self.entity(released.entity);
-        let Some(relation) = entity.relation(released.property) else { return Ok(()) };
-        let Some(inverse) = relation.inverse else { return Ok(()) };
-        let unwritten = match item.lifecycle() {
-            Lifecycle::New | Lifecycle::Scheduled => self.node_of(item).is_none(),
-            Lifecycle::Managed => false,
-            Lifecycle::Removing | Lifecycle::Removed | Lifecycle::Detached => true,
-        };
-        if unwritten || self.is_claimed(item, inverse) || !self.refers_to(item, inverse, owner)? {
-            return Ok(());
-        }
-        let target = self.entity(relation.target);
-        if relation.meta.orphan_removal {
-            self.add_removal(item)
-        } else if target.relation(inverse).is_some_and(|owning| owning.meta.nullable) {
-            self.set_reference(item, inverse, None)
-        } else {
-            let message = format!(
-                "{} cannot be removed from {}.{}: {}.{} must not be NULL; remove() it, give it to another {}, or declare \
-                 orphan_removal",
-                target.meta.name,
-                entity.meta.name,
-                entity.property_name(released.property),
-                target.meta.name,
-                target.property_name(inverse),
-                entity.meta.name
-            );
-            Err(Error::validation(target.meta.name, message))
-        }
-    }
-
-    /// What the owning side of a one-to-one no longer refers to is an orphan, unless another entity refers to it now.
-    pub(super) fn remove_abandoned(&mut self, abandoned: &Abandoned) -> Result<(), Error> {
-        let Abandoned { entity, property, key } = abandoned;
-        let Some(relation) = self.entity(*entity).relation(*property) else { return Ok(()) };
-        for node in self.nodes.iter().filter(|node| node.entity == *entity && node.role != Role::Delete) {
-            let overridden = node.overrides.iter().find_map(|(index, value)| match value {
-                Override::Reference(target) if usize::from(*index) == *property => Some(target),
-                _ => None,
-            });
-            let refers = match overridden {
-                Some(target) => target.as_ref().and_then(|target| target.key()).as_ref() == Some(key),
-                None => self.refers_to_key(&node.cell, *property, key)?,
-            };
-            if refers {
-                return Ok(());
-            }
-        }
-        match self.graph.find(relation.target, key) {
-            Some(item) => self.add_removal(&item),
-            None => {
-                self.remove_row(relation.target, key.clone());
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether the to-one relation of an entity refers to the row with this key.
-    fn refers_to_key(&self, cell: &Arc<dyn AnyCell>, property: usize, key: &Key) -> Result<bool, Error> {
-        let refers = self.read(cell, |view| {
-            let reference = view.value.property(property).as_reference();
-            matches!(reference.map(|reference| reference.target()), Some(ReferenceTarget::Key(now)) if now == *key)
-        })?;
-        Ok(refers.unwrap_or(false))
-    }
-
-    /// Whether another collection has the entity already.
-    fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
-        let Some(index) = self.node_of(cell) else { return false };
-        self.nodes[index]
-            .overrides
-            .iter()
-            .any(|(other, value)| usize::from(*other) == property && matches!(value, Override::Reference(Some(_))))
     }
 
     fn many_to_many(
@@ -433,69 +368,10 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn clear_links(&mut self, entity: usize, property: usize, owner: &Arc<dyn AnyCell>) {
+    pub(super) fn clear_links(&mut self, entity: usize, property: usize, owner: &Arc<dyn AnyCell>) {
         match self.clears.iter_mut().find(|(e, p, _)| (*e, *p) == (entity, property)) {
             Some((_, _, owners)) => owners.push(Arc::clone(owner)),
             None => self.clears.push((entity, property, vec![Arc::clone(owner)])),
         }
-    }
-
-    /// What was removed by reference. One that was loaded since is removed like any other entity.
-    pub(super) fn remove_rows(&mut self) -> Result<(), Error> {
-        for (entity, key) in self.removed_rows.clone() {
-            match self.graph.find(entity, &key) {
-                Some(cell) => {
-                    self.add(&cell, Role::Delete)?;
-                }
-                None => self.remove_row(entity, key),
-            }
-        }
-        Ok(())
-    }
-
-    /// A row is deleted by its key.
-    fn remove_row(&mut self, entity: usize, key: Key) {
-        match self.removals.iter_mut().find(|removal| removal.entity == entity) {
-            Some(removal) => removal.keys.push(key),
-            None => self.removals.push(RowRemoval { entity, keys: vec![key] }),
-        }
-    }
-
-    /// What goes along with a removed entity: what its relations say, and its rows in pivot tables.
-    fn cascade_removal(
-        &mut self,
-        cell: &Arc<dyn AnyCell>,
-        entity: &EntityDef,
-        property: usize,
-        relation: &RelationDef,
-        seen: Seen,
-    ) -> Result<(), Error> {
-        if relation.pivot.is_some() {
-            self.clear_links(entity.index, property, cell);
-        } else if let Seen::Collection { changes, .. } = &seen {
-            for item in &changes.removed {
-                let Member::Entity(item) = item else { continue };
-                let (owner, item) = (Arc::clone(cell), Arc::clone(item));
-                self.released.push_back(Released { owner, entity: entity.index, property, item });
-            }
-        }
-        if !relation.meta.cascade_remove && !relation.meta.orphan_removal {
-            return Ok(());
-        }
-        match seen {
-            Seen::Reference(ReferenceTarget::Key(key), _) => {
-                if let Some(item) = self.graph.find(relation.target, &key) {
-                    self.add_removal(&item)?;
-                }
-            }
-            Seen::Reference(ReferenceTarget::Cell(item), _) => self.add_removal(&item)?,
-            Seen::Reference(ReferenceTarget::Nothing | ReferenceTarget::Lost, _) => {}
-            Seen::Collection { items, .. } => {
-                for item in items.into_iter().flatten() {
-                    self.add_removal(&item)?;
-                }
-            }
-        }
-        Ok(())
     }
 }

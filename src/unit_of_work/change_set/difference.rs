@@ -110,6 +110,42 @@ impl Collector<'_> {
         }
     }
 
+    /// A reference by key may be to a row that is inserted, too: one whose key was given, or that was deleted before. It is
+    /// ordered, and its collections are told, like any other new row.
+    fn of_new_row(&self, relation: &RelationDef, target: Target, inserted: &[Option<usize>]) -> Result<Target, Error> {
+        let Target::Key(key) = target else { return Ok(target) };
+        if self.graph.find(relation.target, &key).is_some() {
+            return Ok(Target::Key(key));
+        }
+        let position = self.given_keys(relation.target, inserted)?.get(&key).copied();
+        Ok(position.map_or(Target::Key(key), Target::Row))
+    }
+
+    /// The new rows of an entity by their keys, as far as these are columns that have a value.
+    fn given_keys(&self, entity: usize, inserted: &[Option<usize>]) -> Result<Rc<GivenKeys>, Error> {
+        if let Some(given) = self.given.borrow().get(&entity) {
+            return Ok(Rc::clone(given));
+        }
+        let properties = &self.entity(entity).key_properties;
+        let mut given = GivenKeys::default();
+        for (node, position) in self.nodes.iter().zip(inserted).filter(|(node, _)| node.entity == entity) {
+            let Some(position) = position else { continue };
+            let key = self.read(&node.cell, |view| {
+                let part = |index: &usize| {
+                    let value = view.value.property(*index);
+                    if value.is_unset() { None } else { value.key_part() }
+                };
+                properties.iter().map(part).collect::<Option<Vec<KeyPart>>>().and_then(Key::from_parts)
+            })?;
+            if let Some(key) = key.flatten() {
+                given.insert(key, *position);
+            }
+        }
+        let given = Rc::new(given);
+        self.given.borrow_mut().insert(entity, Rc::clone(&given));
+        Ok(given)
+    }
+
     fn insertion(&mut self, entity: &EntityDef, row: &mut RowChange, inserted: &[Option<usize>]) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
         let mut properties = std::mem::take(&mut self.scratch);
@@ -139,6 +175,7 @@ impl Collector<'_> {
                     }
                     PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
                         let target = self.target_of(row, entity, number, value, inserted)?;
+                        let target = self.of_new_row(relation, target, inserted)?;
                         properties.push(number);
                         row.targets.push((number, target));
                     }
@@ -180,6 +217,7 @@ impl Collector<'_> {
                             (Target::Key(key), Some(ReferenceTarget::Key(other))) => key == other,
                             _ => false,
                         };
+                        let target = if same { target } else { self.of_new_row(relation, target, inserted)? };
                         let overridden = row.overrides.iter().any(|(property, _)| *property == number);
                         if !same || overridden {
                             row.targets.push((number, target));

@@ -1,6 +1,5 @@
 //! What a story does to entities, on both sides.
 
-use super::capabilities::PERSISTED_AGAIN;
 use super::handles;
 use super::operations::{Choice, Operation};
 use super::reference::{Entity, State};
@@ -29,11 +28,7 @@ impl World<'_> {
                 }
             }
             Operation::Persist { entity } => {
-                let unscheduled = |_, entity: &Entity| match entity.state {
-                    State::Managed | State::Scheduled => false,
-                    State::Removed => PERSISTED_AGAIN,
-                    State::New | State::Removing => true,
-                };
+                let unscheduled = |_, entity: &Entity| !matches!(entity.state, State::Managed | State::Scheduled);
                 if let Some(id) = self.pick(*entity, unscheduled) {
                     self.persist(id);
                 }

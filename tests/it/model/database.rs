@@ -50,9 +50,12 @@ impl Database {
 
     /// Empties all tables.
     pub async fn reset(&self) {
-        let tables: Vec<&str> = Table::ALL.iter().map(|table| table.definition().name).collect();
         self.set_fault(None).await;
-        self.execute(&format!("TRUNCATE {}, person_tags", tables.join(", "))).await;
+        // One statement: foreign keys are checked at its end. For a few rows this is much faster than TRUNCATE.
+        let deletes = Table::ALL.iter().map(|table| table.definition().name);
+        let deletes = deletes.map(|name| format!("{name}_deleted AS (DELETE FROM {name})"));
+        let deletes: Vec<String> = deletes.collect();
+        self.execute(&format!("WITH {} DELETE FROM person_tags", deletes.join(", "))).await;
     }
 
     pub async fn set_fault(&self, fault: Option<Fault>) {

@@ -34,9 +34,9 @@ impl World<'_> {
     /// The server ends the library's connections. Outside of a scope that may be noticed or not; inside it fails all scopes.
     pub async fn kill_connections(&mut self) -> Result<(), Stop> {
         self.tell("// the server ends the connections");
+        self.killed = !self.frames.is_empty();
         self.database.kill_connections().await;
-        if !self.frames.is_empty() {
-            self.killed = true;
+        if self.killed {
             return match handles::find_all(&self.em, Table::City).await {
                 Ok(_) => wrong!("something was read over a connection that had ended"),
                 Err(error) => Err(error.into()),

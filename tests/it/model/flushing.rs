@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use howdah::prelude::*;
 
-use super::capabilities::PERSISTED_AGAIN;
 use super::faults::cancelled_after;
 use super::operations::Fault;
 use super::reference::{Flushed, Problem, REFUSALS, Repair, State};
@@ -60,6 +59,10 @@ impl World<'_> {
             self.database.set_fault(fault).await;
         }
         self.database.log().clear();
+        // If this is dropped, nobody will know whether the connection is still there.
+        let may_die = fault == Some(Fault::Dies) && !self.frames.is_empty();
+        self.killed |= may_die;
+        self.conflict.1 |= fault == Some(Fault::Conflict);
         let outcome = self.em.flush().await;
         let waited = self.database.log().round_trips();
         let sent = self.database.log().statements();
@@ -78,15 +81,17 @@ impl World<'_> {
                     planned = Err(vec![Problem { kinds: &["UnresolvableUniqueSwap"], repair }]);
                 }
                 self.check_failure(&error, planned.as_ref().err(), fault, &sent)?;
-                if fault == Some(Fault::Dies) && !self.frames.is_empty() && kind(&error) == "Connection" {
-                    self.killed = true;
+                if may_die && kind(&error) == "Connection" {
                     return Err(error.into());
                 }
+                self.killed &= !may_die;
+                self.conflict.0 |= matches!(error, Error::SerializationFailure { .. });
                 self.check_unchanged(&before)?;
                 self.check_database().await?;
                 return Ok(Some(planned.err().unwrap_or_default()));
             }
         };
+        self.killed &= !may_die;
         let flushed = match planned {
             Ok(flushed) => flushed,
             Err(problems) => wrong!("the flush has succeeded, expected {problems:?}"),
@@ -239,10 +244,8 @@ impl World<'_> {
             Repair::Keep(id) => {
                 // Gone with everything else, to repair something before.
                 let Some(entity) = self.model.memory.get(&id) else { return true };
-                match entity.state {
-                    State::Removed if !PERSISTED_AGAIN => self.clear(),
-                    State::Removing | State::Removed => self.persist(id),
-                    _ => {}
+                if matches!(entity.state, State::Removing | State::Removed) {
+                    self.persist(id);
                 }
                 true
             }

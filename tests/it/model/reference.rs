@@ -117,6 +117,7 @@ impl Model {
         flush.claim();
         flush.remove();
         flush.release();
+        flush.look_for_lost();
         let refused = |problem: &Problem| problem.kinds.iter().all(|kind| REFUSALS.contains(kind));
         if flush.problems.iter().any(refused) {
             return Err(flush.problems.into_iter().filter(refused).collect());
@@ -234,19 +235,35 @@ impl Flush<'_> {
             let claimed = claimed.map(|((relation, item), _)| (*item, Some(*relation)));
             for (target, relation) in referred.chain(claimed) {
                 match self.model.memory.get(&target).map(|entity| entity.state) {
-                    Some(State::New) if relation.is_some() && self.model.memory[&target].dropped => {}
+                    // What a to-one relation refers to is meant again, from whichever side.
+                    Some(State::New)
+                        if relation.is_some_and(|relation| relation != Relation::Badge)
+                            && self.model.memory[&target].dropped => {}
                     Some(State::New) if !self.roles.contains_key(&target) => {
                         self.roles.insert(target, Role::Insert);
                         queue.push(target);
                     }
-                    Some(State::Removed) => self.problems.push(match relation {
-                        Some(relation) => {
-                            Problem { kinds: &["Detached"], repair: Repair::Unclaim(id, relation, target) }
+                    Some(State::Removed) => {
+                        if let Some(relation) = relation {
+                            let kinds = &["Detached", "NotLoaded"];
+                            self.problems.push(Problem { kinds, repair: Repair::Unclaim(id, relation, target) });
                         }
-                        // By its key it is a row that is not there.
-                        None => Problem { kinds: &["Detached", "ForeignKeyViolation"], repair: Repair::Keep(target) },
-                    }),
+                    }
                     _ => {}
+                }
+            }
+        }
+    }
+
+    /// What is written refers to something that was deleted: if it is by key, that is a row that is not there.
+    fn look_for_lost(&mut self) {
+        for id in self.roles.iter().filter(|(_, role)| matches!(role, Role::Insert | Role::Update)).map(|(id, _)| id) {
+            let fields = &self.fields[id];
+            for (column, _) in self.model.memory[id].table.references() {
+                let Value::Row(target) = fields[column] else { continue };
+                if self.model.memory.get(&target).is_some_and(|entity| entity.state == State::Removed) {
+                    let kinds = &["Detached", "ForeignKeyViolation"];
+                    self.problems.push(Problem { kinds, repair: Repair::Keep(target) });
                 }
             }
         }

@@ -36,10 +36,15 @@ impl World<'_> {
         };
         let before = self.look();
         self.tell("em.transactional(async |em| {");
+        if self.frames.is_empty() {
+            self.conflict = (false, matches!(end, End::CommitWith(Fault::Conflict | Fault::CommitConflict)));
+        }
         self.frames.push(Frame::default());
         self.ending = None;
         let outer = self.em.clone();
         let outcome = self.run_scope(work, end).await;
+        // A flush with a fault may have been dropped with the scope.
+        self.database.set_fault(None).await;
         self.em = outer;
         let ending = self.ending.take();
         let frames = self.frames.split_off(saved.frames);
@@ -49,8 +54,6 @@ impl World<'_> {
             Outcome::Panicked => "}).await; // -> panics".to_owned(),
             Outcome::Dropped => "}); // dropped".to_owned(),
         });
-        // A flush with a fault may have been dropped with the scope.
-        self.database.set_fault(None).await;
         let fault = match end {
             End::CommitWith(fault) => Some(fault),
             _ => None,
@@ -71,6 +74,7 @@ impl World<'_> {
                 }
                 let dies = matches!(fault, Some(Fault::Dies)) && kind(&error) == "Connection";
                 self.killed |= dies;
+                self.conflict.0 |= matches!(error, Error::SerializationFailure { .. });
                 self.killed.then_some(Stop::Failed(error))
             }
             Outcome::Answered(Err(Stop::OnPurpose)) | Outcome::Panicked => None,
@@ -85,13 +89,12 @@ impl World<'_> {
         self.check_memory()?;
         self.check_database().await?;
         self.check_no_transaction().await?;
-        match handed_on {
-            Some(stop) if !outermost => Err(stop),
-            _ => {
-                self.killed = false;
-                Ok(())
-            }
+        if self.killed && !outermost {
+            // All scopes around it fail, too: there is no connection for them.
+            return Err(handed_on.unwrap_or(Stop::OnPurpose));
         }
+        self.killed = false;
+        Ok(())
     }
 
     async fn run_scope(&mut self, work: &[Operation], end: End) -> Outcome {
@@ -183,7 +186,8 @@ impl World<'_> {
                 self.model = saved.model.clone();
                 Ok(true)
             }
-            _ => wrong!("a scope that was dropped before its end has written something"),
+            Some((Err(problems), _)) => wrong!("a scope that must fail has written something: {problems:?}"),
+            None => wrong!("a scope that was dropped before its end has written something"),
         }
     }
 
@@ -209,7 +213,9 @@ impl World<'_> {
                     wrong!("{handle:?} was created in a scope that failed, and is {}", handle.shown());
                 }
                 new.insert(id, handle);
-            } else if dirty.contains(&id) {
+            } else if self.frames.is_empty() && self.conflict.1 && handle.state() == EntityState::Detached {
+                // It may be outdated, and is read again by whoever tries again.
+            } else if dirty.contains(&id) || (self.frames.is_empty() && self.conflict.0) {
                 if handle.state() != EntityState::Detached {
                     wrong!("{handle:?} may show a row that never was, and is {:?}", handle.state());
                 }

@@ -59,6 +59,8 @@ pub struct World<'a> {
     pub ending: Option<(Planned, Option<Repair>)>,
     /// Whether the connection of the open transaction was ended.
     pub killed: bool,
+    /// Whether the open transaction was in conflict with another one, and whether it may have been.
+    pub conflict: (bool, bool),
     pub story: Vec<String>,
     next: Id,
     fresh: i64,
@@ -75,6 +77,7 @@ impl<'a> World<'a> {
             frames: Vec::new(),
             ending: None,
             killed: false,
+            conflict: (false, false),
             story: Vec::new(),
             next: 1,
             fresh: 1,
