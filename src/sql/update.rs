@@ -111,7 +111,9 @@ fn push_next_version(out: &mut String, version: &Written<'_>) {
         out.push_str(" + 1");
         return;
     }
-    let _ = write!(out, " = greatest(clock_timestamp()::{}, ", version.pg.name);
+    // Without a time zone it is in UTC, like the one that the program has given the new row.
+    let now = if version.pg.name == "timestamp" { "clock_timestamp() AT TIME ZONE 'UTC'" } else { "clock_timestamp()" };
+    let _ = write!(out, " = greatest({now}, ");
     push_column(out, "t0", version.name);
     out.push_str(" + interval '1 microsecond')");
 }
