@@ -1,5 +1,6 @@
 //! What a story does to entities, on both sides.
 
+use super::capabilities::LINKS_PERSISTED_AGAIN;
 use super::handles;
 use super::operations::{Choice, Operation};
 use super::reference::{Entity, State};
@@ -280,6 +281,9 @@ impl World<'_> {
     }
 
     pub fn persist(&mut self, id: Id) {
+        if self.model.memory[&id].state == State::Removed && !LINKS_PERSISTED_AGAIN {
+            self.empty_links(id);
+        }
         self.tell(format!("em.persist(&{});", self.name(id)));
         self.handles[&id].persist(&self.em);
         let entity = self.entity(id);
@@ -289,6 +293,15 @@ impl World<'_> {
             State::Removing => State::Managed,
             state => state,
         };
+    }
+
+    fn empty_links(&mut self, id: Id) {
+        let table = self.model.memory[&id].table;
+        for relation in [Relation::Tags, Relation::People].into_iter().filter(|relation| relation.owner() == table) {
+            self.tell(format!("{}.write().{}.remove_all();", self.name(id), relation.name()));
+            self.handles[&id].empty(relation);
+            self.entity(id).claims.retain(|(other, _), _| *other != relation);
+        }
     }
 
     pub fn clear(&mut self) {

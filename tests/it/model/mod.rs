@@ -12,6 +12,8 @@ use futures_util::FutureExt;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestError, TestRunner};
 
 mod actions;
+mod capabilities;
+mod constraints;
 mod database;
 mod faults;
 mod flushing;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tables::{AGE, Id, Relation, Table, Value};
+use super::tables::{Id, Relation, Table, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -154,49 +154,6 @@ impl Model {
     pub fn row_by_key(&self, table: Table, key: &str) -> Option<Id> {
         self.rows.iter().find(|(_, row)| row.table == table && row.key == key).map(|(id, _)| *id)
     }
-
-    /// The constraints that the rows violate. `inserted` and `before` tell which of two rows is the newcomer.
-    fn violations(&self, inserted: &BTreeSet<Id>, before: &Self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut taken: BTreeMap<(Table, &[usize], Vec<&Value>), Id> = BTreeMap::new();
-        for (id, row) in &self.rows {
-            let definition = row.table.definition();
-            for (index, column) in definition.columns.iter().enumerate() {
-                if row.fields[index] == Value::Null && !column.nullable {
-                    problems.push(Problem { kinds: &["NotNullViolation"], repair: Repair::Assign(*id, index) });
-                }
-            }
-            for (index, _) in row.table.references() {
-                if let Value::Row(target) = row.fields[index]
-                    && !self.rows.contains_key(&target)
-                {
-                    problems.push(Problem { kinds: &["ForeignKeyViolation"], repair: Repair::Keep(target) });
-                }
-            }
-            if row.table == Table::Person && matches!(row.fields[AGE], Value::Int(age) if age < 0) {
-                problems.push(Problem { kinds: &["CheckViolation"], repair: Repair::Assign(*id, AGE) });
-            }
-            for columns in definition.unique {
-                let values: Vec<&Value> = columns.iter().map(|column| &row.fields[*column]).collect();
-                if values.contains(&&Value::Null) {
-                    continue;
-                }
-                let Some(other) = taken.insert((row.table, columns, values), *id) else { continue };
-                // Somebody has come to where the other one is: a new row, or one that had other values.
-                let moved = |id: &Id| {
-                    let was = before.rows.get(id).map(|row| &row.fields);
-                    inserted.contains(id)
-                        || columns
-                            .iter()
-                            .any(|column| was.map(|was| &was[*column]) != Some(&self.rows[id].fields[*column]))
-                };
-                let who = if moved(id) { *id } else { other };
-                let last = columns[columns.len() - 1];
-                problems.push(Problem { kinds: &["UniqueViolation"], repair: Repair::Assign(who, last) });
-            }
-        }
-        problems
-    }
 }
 
 struct Flush<'a> {
@@ -340,7 +297,8 @@ impl Flush<'_> {
         for (id, role) in &self.roles {
             let mut fields = self.fields[id].clone();
             let entity = model.memory.get_mut(id).unwrap();
-            if let Role::Insert | Role::Update = role {
+            // Also of what is deleted: what it has let go is gone.
+            if *role != Role::Drop {
                 entity.claims.clear();
             }
             entity.own.clear();
