@@ -1,34 +1,11 @@
 //! Faults from outside: futures that are dropped, connections that end, other people's writing.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-
 use howdah::prelude::*;
 
 use super::flushing::kind;
 use super::handles;
 use super::tables::{Id, Kind, Table, Value};
 use super::world::{Stop, World, wrong};
-
-/// Polls a future at most so many times; `None` if it was not done by then. The future is dropped either way.
-pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut polls_left = polls;
-    poll_fn(|context| {
-        if polls_left == 0 {
-            return Poll::Ready(None);
-        }
-        polls_left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            // The last poll was in vain: there is nothing to be woken for.
-            Poll::Pending if polls_left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 impl World<'_> {
     /// The server ends the library's connections. Outside of a scope that may be noticed or not; inside it fails all scopes.

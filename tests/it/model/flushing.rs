@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::cancellation::cancelled_after;
 use howdah::prelude::*;
 
-use super::faults::cancelled_after;
 use super::operations::Fault;
 use super::reference::{Flushed, Problem, REFUSALS, Repair, State};
 use super::swaps;

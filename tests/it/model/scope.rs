@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
+use crate::cancellation::cancelled_after;
 use futures_util::FutureExt;
 use howdah::prelude::*;
 use tokio::sync::oneshot;
 
-use super::faults::cancelled_after;
 use super::flushing::{Planned, kind};
 use super::handles::{Cell, Handle};
 use super::operations::{End, Fault, Operation};
