@@ -6,7 +6,6 @@
 
 use std::fmt::Debug;
 
-use bytes::BytesMut;
 
 mod array;
 mod binary;
@@ -96,7 +95,7 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// If the value is outside of what the PostgreSQL type can hold.
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError>;
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError>;
 
     /// Reads a value in binary format.
     ///

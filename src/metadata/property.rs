@@ -5,7 +5,6 @@
 
 use std::any::Any;
 
-use bytes::BytesMut;
 
 use super::object::{AnyCollection, AnyReference};
 use crate::error::Error;
@@ -52,7 +51,7 @@ pub trait Property: Any + Send + Sync {
     ///
     /// # Errors
     /// If the value is outside of what the PostgreSQL type can hold.
-    fn encode(&self, _out: &mut BytesMut) -> Result<bool, ConversionError> {
+    fn encode(&self, _out: &mut Vec<u8>) -> Result<bool, ConversionError> {
         Err(ConversionError::new("a relation is not a column"))
     }
 
@@ -118,7 +117,7 @@ impl<T: ScalarType> Property for T {
         Box::new(self.clone())
     }
 
-    fn encode(&self, out: &mut BytesMut) -> Result<bool, ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<bool, ConversionError> {
         ScalarType::encode(self, out).map(|()| true)
     }
 
@@ -139,7 +138,7 @@ impl<T: ScalarType> Property for T {
     }
 
     fn key_part(&self) -> Option<KeyPart> {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         ScalarType::encode(self, &mut out).ok()?;
         KeyPart::decode(T::TYPE, &out)
     }
@@ -164,7 +163,7 @@ impl<T: ScalarType> Property for Option<T> {
         Box::new(self.clone())
     }
 
-    fn encode(&self, out: &mut BytesMut) -> Result<bool, ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<bool, ConversionError> {
         match self {
             Some(value) => ScalarType::encode(value, out).map(|()| true),
             None => Ok(false),

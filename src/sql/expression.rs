@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::lock::RowLock;
 use crate::entity::FieldPath;
@@ -64,8 +64,8 @@ pub(crate) struct Bound {
 impl Bound {
     /// One value.
     pub(crate) fn one<V: ScalarType>(value: &V) -> Self {
-        let mut out = BytesMut::new();
-        let value = value.encode(&mut out).map(|()| out.freeze());
+        let mut out = Vec::new();
+        let value = value.encode(&mut out).map(|()| out.into());
         Self { pg: V::TYPE, value }
     }
 }

@@ -42,9 +42,9 @@ impl Param {
 
     /// One part of a key, for a column of type `pg`.
     pub(crate) fn key_part(pg: PgType, part: &KeyPart) -> Self {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         part.encode(pg, &mut out);
-        Self::One(pg, Some(out.freeze()))
+        Self::One(pg, Some(out.into()))
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct ColumnArray {
     element: PgType,
     count: i32,
     has_null: bool,
-    values: BytesMut,
+    values: Vec<u8>,
 }
 
 impl ColumnArray {
@@ -84,7 +84,7 @@ impl ColumnArray {
     /// flatten an array of arrays (rule C4).
     pub(crate) fn new(pg: PgType, rows: usize) -> Self {
         let element = if pg.is_array() { <String as crate::types::ScalarType>::TYPE } else { pg };
-        Self { element, count: 0, has_null: false, values: BytesMut::with_capacity(rows * 12) }
+        Self { element, count: 0, has_null: false, values: Vec::with_capacity(rows * 12) }
     }
 
     /// How many bytes the values take.
@@ -95,7 +95,7 @@ impl ColumnArray {
     /// Appends the value that `encode` writes; NULL if it answers `false`.
     pub(crate) fn push_with(
         &mut self,
-        encode: impl FnOnce(&mut BytesMut) -> Result<bool, ConversionError>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<bool, ConversionError>,
     ) -> Result<(), ConversionError> {
         let start = self.values.len();
         self.values.put_i32(-1);

@@ -4,7 +4,7 @@
 //! column as one array of the values of all rows, and since `unnest` flattens arrays of arrays, a column that is itself
 //! an array travels as `text[]`, one array literal such as `{"a","b\"c"}` per row, cast to its type on the server.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut};
 
 use super::{ArrayElement, ConversionError, EnumMeta, OrderedType, PgType, ScalarType};
 
@@ -23,7 +23,7 @@ impl<T: ArrayElement> ScalarType for Vec<T> {
     };
     const ENUM: Option<&'static EnumMeta> = T::ENUM;
 
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         let length =
             i32::try_from(self.len()).map_err(|_| ConversionError::new("an array of more than 2^31 elements"))?;
         out.put_i32(i32::from(length > 0)); // dimensions
@@ -165,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn encoded<T: ScalarType>(value: &T) -> BytesMut {
-        let mut out = BytesMut::new();
+    fn encoded<T: ScalarType>(value: &T) -> Vec<u8> {
+        let mut out = Vec::new();
         value.encode(&mut out).unwrap();
         out
     }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn names_the_element_that_cannot_be_written() {
-        let error = vec!["a".to_owned(), "\0".to_owned()].encode(&mut BytesMut::new()).unwrap_err();
+        let error = vec!["a".to_owned(), "\0".to_owned()].encode(&mut Vec::new()).unwrap_err();
         assert_eq!(error.message, "array element 2: text cannot contain a NUL byte");
     }
 

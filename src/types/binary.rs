@@ -3,7 +3,7 @@
 //! Every type of fixed width goes through [`fixed`], so that a wrong length is one error with one wording and never a
 //! panic.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{ArrayElement, ConversionError, OrderedType, PgType, ScalarType};
 
@@ -24,7 +24,7 @@ impl ScalarType for Vec<u8> {
     const TYPE: PgType = PgType::new("bytea", 17, "bytea[]", 1001);
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         out.put_slice(self);
         Ok(())
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn round_trips() {
         for value in [vec![], vec![0], (0..=255).collect::<Vec<u8>>()] {
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             value.encode(&mut out).unwrap();
             assert_eq!(Vec::<u8>::decode(&out), Ok(value));
         }

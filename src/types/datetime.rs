@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 
 use super::binary::fixed;
@@ -27,7 +27,7 @@ impl ScalarType for DateTime<Utc> {
     const TYPE: PgType = PgType::new("timestamptz", 1184, "timestamptz[]", 1185);
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         encode_timestamp(self, Self::TYPE.name, out)
     }
 
@@ -58,7 +58,7 @@ impl ScalarType for NaiveDateTime {
     const TYPE: PgType = PgType::new("timestamp", 1114, "timestamp[]", 1115);
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         encode_timestamp(&self.and_utc(), Self::TYPE.name, out)
     }
 
@@ -89,7 +89,7 @@ impl ScalarType for NaiveDate {
     const TYPE: PgType = PgType::new("date", 1082, "date[]", 1182);
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         let days = self.num_days_from_ce() - EPOCH_DAY;
         if days < FIRST_DAY {
             return Err(out_of_range("date: 4714-11-24 BC to 5874897-12-31"));
@@ -133,7 +133,7 @@ impl ScalarType for NaiveTime {
     const TYPE: PgType = PgType::new("time", 1083, "time[]", 1183);
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         let micros = time_micros(*self);
         if micros >= MICROS_PER_DAY {
             return Err(out_of_range("time: 00:00:00 to 23:59:59.999999, without a leap second at the end"));
@@ -186,7 +186,7 @@ fn timestamp_micros(value: &DateTime<Utc>) -> i64 {
 }
 
 #[inline]
-fn encode_timestamp(value: &DateTime<Utc>, type_name: &str, out: &mut BytesMut) -> Result<(), ConversionError> {
+fn encode_timestamp(value: &DateTime<Utc>, type_name: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let micros = timestamp_micros(value);
     if micros < FIRST_MICROS {
         return Err(out_of_range(&format!("{type_name}: 4714-11-24 BC to 294276-12-31")));
@@ -296,8 +296,8 @@ mod tests {
         NaiveDate::from_ymd_opt(year, month, day).unwrap()
     }
 
-    fn encoded<T: ScalarType>(value: &T) -> Result<BytesMut, ConversionError> {
-        let mut out = BytesMut::new();
+    fn encoded<T: ScalarType>(value: &T) -> Result<Vec<u8>, ConversionError> {
+        let mut out = Vec::new();
         value.encode(&mut out).map(|()| out)
     }
 

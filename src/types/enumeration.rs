@@ -6,7 +6,7 @@
 use std::fmt::{Debug, Write};
 use std::slice;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{
     ArrayElement, ConversionError, EntityKey, Key, KeyFrom, KeyPart, OrderedType, PgType, RowReader, ScalarType,
@@ -183,7 +183,7 @@ impl EnumMeta {
         }
     }
 
-    fn encode(&self, position: usize, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, position: usize, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         match self.storage {
             EnumStorage::Text { labels } | EnumStorage::Native { labels, .. } => {
                 out.put_slice(labels.get(position).copied().unwrap_or_default().as_bytes());
@@ -237,7 +237,7 @@ impl<E: DbEnum> ScalarType for E {
     const ACCEPTS: &'static [u32] = E::META.accepts();
     const ENUM: Option<&'static EnumMeta> = Some(E::META);
 
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         E::META.encode(self.position(), out)
     }
 
@@ -339,7 +339,7 @@ mod tests {
     }
 
     fn survives<T: ScalarType>(value: &T) {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         value.encode(&mut out).unwrap();
         assert!(T::decode(&out).unwrap().same(value, None), "{value:?}");
     }

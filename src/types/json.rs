@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl<T> From<T> for Json<T> {
     }
 }
 
-fn encode<T: Serialize>(value: &T, out: &mut BytesMut) -> Result<(), ConversionError> {
+fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     out.put_u8(JSONB_VERSION);
     let start = out.len();
     serde_json::to_writer(out.writer(), value)
@@ -95,7 +95,7 @@ impl ScalarType for Value {
     const ACCEPTS: &'static [u32] = ACCEPTED;
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         encode(self, out)
     }
 
@@ -129,7 +129,7 @@ where
     const ACCEPTS: &'static [u32] = ACCEPTED;
 
     #[inline]
-    fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         encode(&self.0, out)
     }
 
@@ -173,8 +173,8 @@ mod tests {
         zoom: Option<f64>,
     }
 
-    fn encoded<T: ScalarType>(value: &T) -> Result<BytesMut, ConversionError> {
-        let mut out = BytesMut::new();
+    fn encoded<T: ScalarType>(value: &T) -> Result<Vec<u8>, ConversionError> {
+        let mut out = Vec::new();
         value.encode(&mut out).map(|()| out)
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ::uuid::Uuid;
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{PgType, RowReader, ScalarType};
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub enum KeyPart {
 
 impl KeyPart {
     /// Appends the binary form that a column of type `pg` expects.
-    pub(crate) fn encode(&self, pg: PgType, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, pg: PgType, out: &mut Vec<u8>) {
         self.with_bytes(pg, |bytes| out.put_slice(bytes));
     }
 
@@ -189,10 +189,10 @@ macro_rules! scalar_key {
 
 /// The binary form of a value that is used as a key.
 fn binary<T: ScalarType>(value: &T) -> KeyPart {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     // A value that cannot be encoded is refused with a proper error when the row is written.
     let _ = value.encode(&mut out);
-    KeyPart::Binary(out.freeze().as_ref().into())
+    KeyPart::Binary(out.into())
 }
 
 scalar_key! {

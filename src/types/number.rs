@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::binary::fixed;
 use super::{ArrayElement, ConversionError, OrderedType, PgType, ScalarType};
@@ -16,7 +16,7 @@ macro_rules! integer {
             const TYPE: PgType = $pg;
 
             #[inline]
-            fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+            fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
                 out.$put(*self);
                 Ok(())
             }
@@ -63,7 +63,7 @@ macro_rules! float {
             const TYPE: PgType = $pg;
 
             #[inline]
-            fn encode(&self, out: &mut BytesMut) -> Result<(), ConversionError> {
+            fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
                 out.$put(*self);
                 Ok(())
             }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn round_trip<T: ScalarType>(value: &T) {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         value.encode(&mut out).unwrap();
         assert!(T::decode(&out).unwrap().same(value, None), "{value:?}");
         out.put_u8(0);

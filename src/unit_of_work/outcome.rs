@@ -1,6 +1,6 @@
 //! What the database has answered, kept beside the entities until everything has succeeded (rule C3).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
@@ -222,7 +222,7 @@ impl Outcome {
             return self.by_key(entity, &[number], rows, answer);
         }
         for position in rows {
-            let mut next = BytesMut::new();
+            let mut next = Vec::new();
             changes.rows[*position].cell.read_sent(changes.flush, &mut |view| {
                 // It was encoded when the statement was bound.
                 let _ = view.baseline.unwrap_or(view.value).property(version).encode(&mut next);
@@ -234,7 +234,7 @@ impl Outcome {
                     break;
                 }
             }
-            self.made.entry(*position).or_default().push((number, Some(next.freeze())));
+            self.made.entry(*position).or_default().push((number, Some(next.into())));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ impl ScalarType for OrderId {
         <i64 as ScalarType>::decode(raw).map(Self)
     }
 
-    fn encode(&self, out: &mut bytes::BytesMut) -> Result<(), ConversionError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         ScalarType::encode(&self.0, out)
     }
 

@@ -1,6 +1,5 @@
 //! Unique values that pass from one row to another in one flush (rules C6, C8): who has to let go before whom.
 
-use bytes::BytesMut;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::predicate::{Held, Predicate};
@@ -321,10 +320,10 @@ fn held(entity: &EntityDef, value: &dyn EntityObject, property: usize) -> Held {
     }
 }
 
-fn encoded(encode: impl FnOnce(&mut BytesMut) -> Result<bool, crate::types::ConversionError>) -> Held {
-    let mut out = BytesMut::new();
+fn encoded(encode: impl FnOnce(&mut Vec<u8>) -> Result<bool, crate::types::ConversionError>) -> Held {
+    let mut out = Vec::new();
     match encode(&mut out) {
-        Ok(true) => Held::Value(out.to_vec()),
+        Ok(true) => Held::Value(out),
         Ok(false) => Held::Null,
         Err(_) => Held::Unknown,
     }
