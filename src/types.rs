@@ -6,7 +6,6 @@
 
 use std::fmt::Debug;
 
-
 mod array;
 mod binary;
 mod boolean;

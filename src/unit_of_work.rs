@@ -63,12 +63,12 @@ impl UnitOfWork {
     }
 
     /// Whether the entity belongs to this graph.
-    pub(crate) fn owns(self: &Arc<Self>, cell: &dyn AnyCell) -> bool {
-        cell.graph().is(&(Arc::clone(self) as Arc<dyn Graph>))
+    pub(crate) fn owns(&self, cell: &dyn AnyCell) -> bool {
+        cell.graph().is(self)
     }
 
     /// Whether the entity belongs to this graph and was not taken out of it.
-    pub(crate) fn contains(self: &Arc<Self>, cell: &Arc<dyn AnyCell>) -> bool {
+    pub(crate) fn contains(&self, cell: &Arc<dyn AnyCell>) -> bool {
         self.owns(&**cell) && cell.lifecycle() != Lifecycle::Detached
     }
 
@@ -107,8 +107,8 @@ impl UnitOfWork {
         }
         let cell = Arc::new(Cell::new(value, self.link.clone()));
         let any = Arc::clone(&cell) as Arc<dyn AnyCell>;
-        self.map.lock().add_new(Arc::clone(&any));
         self.tracker.created(&any);
+        self.map.lock().add_new(any);
         cell
     }
 

@@ -1,7 +1,10 @@
 //! What `persist` and `remove` take: one entity or many, as handles or as values.
 
+use std::sync::Arc;
+
 use super::EntityManager;
 use crate::entity::{Entity, IntoEntity, Managed, Ref};
+use crate::metadata::AnyCell;
 
 /// Something that [`EntityManager::persist`] takes: a handle, an entity, its `New…` struct, or several of them.
 #[diagnostic::on_unimplemented(
@@ -30,7 +33,10 @@ impl<N: IntoEntity> Persist for N {
     type Persisted = Managed<N::Entity>;
 
     fn persist_in(self, em: &EntityManager) -> Managed<N::Entity> {
-        em.create(self).persist_in(em)
+        let graph = em.graph();
+        let cell = graph.create(self.into_entity());
+        graph.schedule(&(Arc::clone(&cell) as Arc<dyn AnyCell>));
+        Managed { cell, graph }
     }
 }
 
@@ -38,7 +44,8 @@ impl<T: Entity> Persist for Managed<T> {
     type Persisted = Self;
 
     fn persist_in(self, em: &EntityManager) -> Self {
-        (&self).persist_in(em)
+        em.graph().schedule(&self.any());
+        self
     }
 }
 

@@ -214,8 +214,8 @@ impl GraphLink {
     }
 
     /// Whether this is a link to `graph`.
-    pub fn is(&self, graph: &Arc<dyn Graph>) -> bool {
-        self.0.as_ref().is_some_and(|link| std::ptr::addr_eq(link.as_ptr(), Arc::as_ptr(graph)))
+    pub fn is(&self, graph: &dyn Graph) -> bool {
+        self.0.as_ref().is_some_and(|link| std::ptr::addr_eq(link.as_ptr(), graph))
     }
 }
 
@@ -344,6 +344,14 @@ pub trait AnyCollection {
 
     /// What has been done since the collection was loaded or flushed.
     fn changes(&self) -> CollectionChanges;
+
+    /// As [`changes`](Self::changes), for an entity whose row is inserted (again): the database has nothing, whatever it had
+    /// before, so everything that is in the collection is added. Items that were deleted are not, unless they were added
+    /// since.
+    fn changes_anew(&self) -> CollectionChanges;
+
+    /// Whether something is in the collection that the database has, or had.
+    fn has_stored(&self) -> bool;
 
     /// The items that are loaded, with what was added and without what was removed; `None` if it is not known what is in
     /// the collection.

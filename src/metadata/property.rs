@@ -5,7 +5,6 @@
 
 use std::any::Any;
 
-
 use super::object::{AnyCollection, AnyReference};
 use crate::error::Error;
 use crate::types::{ConversionError, KeyPart, RowReader, ScalarType};

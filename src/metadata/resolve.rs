@@ -162,7 +162,12 @@ impl Resolver<'_> {
                     }
                     let name = self.column_name(property, column);
                     let sql_type = self.sql_type(column);
-                    properties.push(PropertyDef::Column(ColumnDef { name, meta: column, sql_type, offset: start }));
+                    let may_be_made = column.identity
+                        || column.uuid_v7
+                        || column.default_sql.is_some()
+                        || (column.nullable && (column.default.is_some() || column.on_create.is_some()));
+                    let column = ColumnDef { name, meta: column, sql_type, offset: start, may_be_made };
+                    properties.push(PropertyDef::Column(column));
                 }
                 PropertyKind::Relation(relation) => {
                     let definition = self.relation(meta, property, relation, start);
@@ -180,12 +185,16 @@ impl Resolver<'_> {
         }
         let key_properties =
             meta.properties.iter().enumerate().filter(|(_, property)| property.primary).map(|(i, _)| i).collect();
+        let relations = properties.iter().enumerate();
+        let relations = relations.filter(|(_, property)| matches!(property, PropertyDef::Relation(_)));
+        let relation_properties = relations.map(|(position, _)| position).collect();
         EntityDef {
             index,
             meta,
             schema: meta.schema.map(str::to_owned),
             table: self.table(meta),
             properties,
+            relation_properties,
             key_properties,
             key: self.key(meta),
             key_offsets,

@@ -43,6 +43,8 @@ pub(crate) struct ColumnDef {
     pub(crate) sql_type: Option<SqlType>,
     /// Where it stands in the SELECT list.
     pub(crate) offset: usize,
+    /// Whether a new row's value may be made by something else than the user: here, or by the database.
+    pub(crate) may_be_made: bool,
 }
 
 /// A relation.
@@ -132,6 +134,8 @@ pub(crate) struct EntityDef {
     pub(crate) schema: Option<String>,
     pub(crate) table: String,
     pub(crate) properties: Vec<PropertyDef>,
+    /// The properties that are relations.
+    pub(crate) relation_properties: Vec<usize>,
     /// The properties that are the key.
     pub(crate) key_properties: Vec<usize>,
     /// The columns that are the key.
@@ -166,10 +170,7 @@ impl EntityDef {
 
     /// All relations with their property indexes.
     pub(crate) fn relations(&self) -> impl Iterator<Item = (usize, &RelationDef)> {
-        self.properties.iter().enumerate().filter_map(|(index, property)| match property {
-            PropertyDef::Relation(relation) => Some((index, relation)),
-            PropertyDef::Column(_) => None,
-        })
+        self.relation_properties.iter().filter_map(|index| Some((*index, self.relation(*index)?)))
     }
 
     /// Which of the key's columns a property is; `None` if it is not part of the key.

@@ -97,18 +97,30 @@ impl ColumnArray {
         &mut self,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<bool, ConversionError>,
     ) -> Result<(), ConversionError> {
-        let start = self.values.len();
-        self.values.put_i32(-1);
+        let start = self.values.len() + 4;
+        self.values.extend_from_slice(&(-1_i32).to_be_bytes());
         if encode(&mut self.values)? {
-            let length = i32::try_from(self.values.len() - start - 4)
-                .map_err(|_| ConversionError::new("a value is larger than 2 GiB"))?;
-            self.values[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            let Ok(length) = i32::try_from(self.values.len() - start) else {
+                return Err(ConversionError::new("a value is larger than 2 GiB"));
+            };
+            self.values[start - 4..start].copy_from_slice(&length.to_be_bytes());
         } else {
-            self.values.truncate(start + 4);
+            self.values.truncate(start);
             self.has_null = true;
         }
-        self.count = self.count.checked_add(1).ok_or_else(|| ConversionError::new("too many rows in one statement"))?;
+        let Some(count) = self.count.checked_add(1) else {
+            return Err(ConversionError::new("too many rows in one statement"));
+        };
+        self.count = count;
         Ok(())
+    }
+
+    /// Appends text, `None` for NULL.
+    pub(crate) fn push_text(&mut self, text: Option<String>) -> Result<(), ConversionError> {
+        self.push_with(|out| {
+            out.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
+            Ok(text.is_some())
+        })
     }
 
     /// Appends a part of a key, `None` for NULL.

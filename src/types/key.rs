@@ -4,6 +4,7 @@
 //! never needs to know the Rust type of a key.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use ::uuid::Uuid;
@@ -13,7 +14,7 @@ use super::{PgType, RowReader, ScalarType};
 use crate::error::Error;
 
 /// One column of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyPart {
     /// An integer of any width.
     Int(i64),
@@ -23,6 +24,18 @@ pub enum KeyPart {
     Text(Arc<str>),
     /// Any other type, in its binary form.
     Binary(Arc<[u8]>),
+}
+
+/// The kind is left out: within one column all are of the same.
+impl Hash for KeyPart {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Int(value) => state.write_i64(*value),
+            Self::Uuid(value) => value.hash(state),
+            Self::Text(value) => value.hash(state),
+            Self::Binary(value) => value.hash(state),
+        }
+    }
 }
 
 impl KeyPart {
@@ -71,12 +84,21 @@ impl fmt::Display for KeyPart {
 }
 
 /// The key of a row, whatever its type: what the identity map hashes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// A key of one column.
     One(KeyPart),
     /// A composite key.
     Many(Arc<[KeyPart]>),
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::One(part) => part.hash(state),
+            Self::Many(parts) => parts.iter().for_each(|part| part.hash(state)),
+        }
+    }
 }
 
 impl Key {

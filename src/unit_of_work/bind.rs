@@ -5,12 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod columns;
+
+use columns::Columns;
+
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
 use super::plan::PlannedStatement;
 use crate::error::Error;
-use crate::metadata::{AnyReference, EntityDef, EntityView, Metadata, PivotDef, PropertyDef, ReferenceTarget};
+use crate::metadata::{EntityDef, EntityView, Metadata, PivotDef};
 use crate::sql::{self, ColumnArray, Param, Statement, StatementTexts, Verb, key_arrays};
-use crate::types::{ConversionError, Key, KeyPart, PgType};
+use crate::types::{ConversionError, Key, PgType};
 
 /// At how many bytes of parameters a statement is cut.
 const CUT: usize = 32 << 20;
@@ -44,18 +48,20 @@ pub(crate) fn bind(
                 let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
                 return Ok(vec![(Statement { text, params: vec![Param::int8(count)] }, rows.clone())]);
             }
-            binder.rows(&text, rows, &binder.columns(entity, properties), |arrays, row, position, view| {
-                binder.values(arrays, entity, row, position, view, properties)
+            let columns = Columns::new(entity, properties);
+            binder.rows(&text, rows, &columns.types(), |arrays, row, position, view| {
+                columns.push(&binder, arrays, row, position, view)
             })
         }
         PlannedStatement::Update { entity, properties, rows } => {
             let entity = &metadata.entities[*entity];
             let text = texts.get(entity.index, Verb::Update, properties, || sql::update(entity, properties));
+            let columns = Columns::new(entity, properties);
             let mut types = binder.identity_columns(entity);
-            types.extend(binder.columns(entity, properties));
+            types.extend(columns.types());
             binder.rows(&text, rows, &types, |arrays, row, position, view| {
                 let values = binder.identity(arrays, entity, row, view)?;
-                binder.values(&mut arrays[values..], entity, row, position, view, properties)
+                columns.push(&binder, &mut arrays[values..], row, position, view)
             })
         }
         PlannedStatement::Delete { entity, rows } => {
@@ -73,11 +79,12 @@ pub(crate) fn bind(
         PlannedStatement::Advance { entity, properties, rows } => {
             let entity = &metadata.entities[*entity];
             let text = texts.get(entity.index, Verb::Advance, properties, || sql::advance(entity, properties));
+            let columns = Columns::new(entity, properties);
             let mut types: Vec<PgType> = entity.key.iter().map(|column| column.pg).collect();
-            types.extend(binder.columns(entity, properties));
+            types.extend(columns.types());
             binder.rows(&text, rows, &types, |arrays, row, position, view| {
                 binder.key(arrays, entity, row)?;
-                binder.values(&mut arrays[entity.key.len()..], entity, row, position, view, properties)
+                columns.push(&binder, &mut arrays[entity.key.len()..], row, position, view)
             })
         }
         PlannedStatement::ReadBack { entity, properties, rows } => {
@@ -134,19 +141,6 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    /// The types of the columns of these properties.
-    fn columns(&self, entity: &EntityDef, properties: &[u16]) -> Vec<PgType> {
-        let mut types = Vec::new();
-        for property in properties {
-            match entity.properties.get(usize::from(*property)) {
-                Some(PropertyDef::Column(column)) => types.push(column.meta.pg),
-                Some(PropertyDef::Relation(relation)) => types.extend(relation.columns.iter().map(|part| part.pg)),
-                None => {}
-            }
-        }
-        types
-    }
-
     /// The types of the key's columns and of the version.
     fn identity_columns(&self, entity: &EntityDef) -> Vec<PgType> {
         let mut types: Vec<PgType> = entity.key.iter().map(|column| column.pg).collect();
@@ -166,6 +160,10 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         let mut arrays = new_arrays(rows.len());
         let mut from = 0;
+        let entity = rows.first().map(|position| self.changes.rows[*position].entity);
+        let refers_to_itself = entity.is_some_and(|entity| {
+            self.metadata.entities[entity].relations().any(|(_, relation)| relation.target == entity)
+        });
         for (index, position) in rows.iter().enumerate() {
             let row = &self.changes.rows[*position];
             let mut pushed = Ok(());
@@ -175,9 +173,7 @@ impl Binder<'_> {
             pushed?;
             let is_last = index + 1 == rows.len();
             // Rows that refer to each other stay together: foreign keys are checked at the end of the statement.
-            let refers =
-                self.metadata.entities[row.entity].relations().any(|(_, relation)| relation.target == row.entity)
-                    && row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_)));
+            let refers = refers_to_itself && row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_)));
             if is_last || (!refers && arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT) {
                 let full = std::mem::replace(&mut arrays, new_arrays(0));
                 let params = full.into_iter().map(Param::Array).collect();
@@ -216,81 +212,6 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// Pushes the values of these properties.
-    fn values(
-        &self,
-        arrays: &mut [ColumnArray],
-        entity: &EntityDef,
-        row: &RowChange,
-        position: usize,
-        view: &EntityView<'_>,
-        properties: &[u16],
-    ) -> Result<(), Error> {
-        let mut next = arrays.iter_mut();
-        for property in properties {
-            match entity.properties.get(usize::from(*property)) {
-                Some(PropertyDef::Column(column)) => {
-                    let Some(array) = next.next() else { continue };
-                    if let Some(part) = self.taken_part(entity, row, position, *property) {
-                        array.push_key_part(Some(part)).map_err(|error| conversion(entity, &column.name, error))?;
-                        continue;
-                    }
-                    let value = row.value(view, *property);
-                    let pushed = if column.meta.pg.is_array() {
-                        array.push_with(|out| match value.text() {
-                            Some(text) => {
-                                out.extend_from_slice(text.as_bytes());
-                                Ok(true)
-                            }
-                            None => Ok(false),
-                        })
-                    } else {
-                        array.push_with(|out| value.encode(out))
-                    };
-                    pushed.map_err(|error| conversion(entity, &column.name, error))?;
-                }
-                Some(PropertyDef::Relation(relation)) => {
-                    let held;
-                    let key = match row.targets.iter().find(|(index, _)| index == property).map(|(_, target)| target) {
-                        Some(Target::Null) => None,
-                        Some(Target::Key(key)) => Some(key),
-                        Some(Target::Row(position)) => self.keys[*position].as_ref(),
-                        // A relation that has not changed is as it is in the entity.
-                        None => {
-                            let reference = view.value.property(usize::from(*property)).as_reference();
-                            held = reference.map(AnyReference::target);
-                            match &held {
-                                Some(ReferenceTarget::Key(key)) => Some(key),
-                                _ => None,
-                            }
-                        }
-                    };
-                    for (index, column) in relation.columns.iter().enumerate() {
-                        if let Some(array) = next.next() {
-                            let part = key.and_then(|key| key.parts().get(index));
-                            array.push_key_part(part).map_err(|error| conversion(entity, &column.name, error))?;
-                        }
-                    }
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The part of a new row's key that was taken from the database beforehand.
-    fn taken_part(&self, entity: &EntityDef, row: &RowChange, position: usize, property: u16) -> Option<&KeyPart> {
-        if row.kind != ChangeKind::Insert || row.key.is_some() {
-            return None;
-        }
-        let key = self.keys[position].as_ref()?;
-        if row.properties.contains(&property) {
-            return None;
-        }
-        let part = entity.key_columns_of(usize::from(property))?.start;
-        key.parts().get(part)
-    }
-
     /// A statement that finds rows by their keys alone.
     fn by_key(&self, text: Arc<str>, entity: &EntityDef, rows: &[usize]) -> Result<Bound, Error> {
         let keys: Vec<&Key> = rows.iter().filter_map(|row| self.keys[*row].as_ref()).collect();
@@ -305,16 +226,18 @@ impl Binder<'_> {
         let mut texts = Vec::with_capacity(parts.len());
         let (mut params, mut written) = (Vec::new(), Vec::new());
         for part in parts {
-            let (entity, types, rows) = match part {
+            let (entity, columns, types, rows) = match part {
                 PlannedStatement::Insert { entity, properties, rows, .. } => {
                     let entity = &self.metadata.entities[*entity];
                     texts.push(sql::together_insert(entity, properties, params.len()));
-                    (entity, self.columns(entity, properties), rows)
+                    let columns = Columns::new(entity, properties);
+                    let types = columns.types();
+                    (entity, Some(columns), types, rows)
                 }
                 PlannedStatement::Delete { entity, rows } => {
                     let entity = &self.metadata.entities[*entity];
                     texts.push(sql::together_delete(entity, params.len()));
-                    (entity, self.identity_columns(entity), rows)
+                    (entity, None, self.identity_columns(entity), rows)
                 }
                 _ => continue,
             };
@@ -323,11 +246,9 @@ impl Binder<'_> {
                 let row = &self.changes.rows[*position];
                 let mut pushed = Ok(());
                 row.cell.read_sent(self.changes.flush, &mut |view| {
-                    pushed = match part {
-                        PlannedStatement::Insert { properties, .. } => {
-                            self.values(&mut arrays, entity, row, *position, &view, properties)
-                        }
-                        _ => self.identity(&mut arrays, entity, row, &view).map(|_| ()),
+                    pushed = match &columns {
+                        Some(columns) => columns.push(self, &mut arrays, row, *position, &view),
+                        None => self.identity(&mut arrays, entity, row, &view).map(|_| ()),
                     };
                 })?;
                 pushed?;

@@ -15,8 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::UnitOfWork;
 use crate::error::Error;
 use crate::metadata::{
-    AnyCell, CollectionChanges, EntityDef, EntityView, Lifecycle, Member, Property, PropertyDef, ReferenceTarget,
-    RelationDef, RelationKind, RowLink, address,
+    AnyCell, AnyCollection, CollectionChanges, EntityDef, EntityView, Lifecycle, Member, Property, PropertyDef,
+    ReferenceTarget, RelationDef, RelationKind, RowLink, address,
 };
 use crate::types::{Key, KeyPart};
 

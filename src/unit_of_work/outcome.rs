@@ -241,14 +241,14 @@ impl Outcome {
 
     /// Keeps the columns behind the key.
     fn keep(&mut self, entity: &EntityDef, position: usize, properties: &[u16], row: &Row) {
+        if properties.is_empty() {
+            return;
+        }
         let made = properties
             .iter()
             .enumerate()
             .map(|(index, property)| (*property, raw(row, entity.key.len() + index).map(Bytes::copy_from_slice)));
-        let made: Vec<_> = made.collect();
-        if !made.is_empty() {
-            self.made.insert(position, made);
-        }
+        self.made.insert(position, made.collect());
     }
 }
 

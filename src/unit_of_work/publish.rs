@@ -26,15 +26,19 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
         graph.tracker.keep_all(cell)?;
     }
     let publisher = Publisher { graph, changes, outcome };
-    publisher.make_room();
     let mut still_dirty = FxHashSet::default();
-    for (position, row) in changes.rows.iter().enumerate() {
+    let mut published = 0;
+    let rows = changes.rows.iter().enumerate().try_for_each(|(position, row)| -> Result<(), Error> {
         if publisher.row(position, row)? {
             still_dirty.insert(address(&row.cell));
             // An entity that only a cascade has reached was not pending.
             graph.tracker.add_pending(&row.cell);
         }
-    }
+        published = position + 1;
+        Ok(())
+    });
+    publisher.remember(published);
+    rows?;
     for row in &changes.unchanged {
         if row.cell.publish(changes.flush, &mut |value| publisher.references(value, row))? {
             still_dirty.insert(address(&row.cell));
@@ -139,15 +143,26 @@ struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Makes room in the identity map for what was inserted.
-    fn make_room(&self) {
+    /// Puts into the identity map what was inserted, of this many rows.
+    fn remember(&self, published: usize) {
         let mut inserted: FxHashMap<usize, usize> = FxHashMap::default();
-        for row in self.changes.rows.iter().filter(|row| row.kind == ChangeKind::Insert) {
+        let rows = self.changes.rows.iter().zip(&self.outcome.keys).take(published);
+        let rows = rows.filter_map(|(row, key)| Some((row, key.as_ref().filter(|_| row.kind == ChangeKind::Insert)?)));
+        for (row, _) in rows.clone() {
             *inserted.entry(row.entity).or_default() += 1;
         }
+        let mut replaced = Vec::new();
         let mut map = self.graph.map.lock();
         for (entity, rows) in inserted {
             map.of(entity).reserve(rows);
+        }
+        for (row, key) in rows {
+            let other = map.insert(row.entity, key.clone(), Arc::clone(&row.cell));
+            replaced.extend(other.filter(|other| !Arc::ptr_eq(other, &row.cell)));
+        }
+        drop(map);
+        for other in replaced {
+            other.set_lifecycle(Lifecycle::Detached);
         }
     }
 
@@ -168,12 +183,9 @@ impl Publisher<'_> {
             self.fields(value, entity, position, row, key.as_ref());
         })?;
         if row.kind == ChangeKind::Insert {
-            row.cell.set_key(key.clone());
+            row.cell.set_key(key);
             let removed_again = row.scheduled && row.cell.lifecycle() == Lifecycle::New;
             row.cell.set_lifecycle(if removed_again { Lifecycle::Removing } else { Lifecycle::Managed });
-            if let Some(key) = key {
-                self.graph.remember_as(row.entity, key, &row.cell);
-            }
         }
         Ok(dirty)
     }

@@ -132,3 +132,26 @@ async fn c6_c7_what_is_referred_to_by_key_may_be_inserted_in_the_same_flush() {
     assert_eq!(em.flush().await.unwrap().inserted, 2);
     assert_eq!(root.read().children.items().unwrap(), [leaf]);
 }
+
+#[tokio::test]
+async fn c14_what_is_persisted_again_is_linked_to_what_it_holds() {
+    let Office { fixture, em, ada, bob, .. } = Office::new().await;
+    let links = "SELECT person.name, tag.name FROM person_tags JOIN person ON person.id = person_id JOIN tag ON tag.id = tag_id ORDER BY 1";
+    let tag = em.persist(NewTag { name: "rust".into() });
+    tag.write().people.set([&ada, &bob]);
+    em.flush().await.unwrap();
+    em.remove(&tag);
+    em.flush().await.unwrap();
+    assert_eq!(fixture.rows(links).await, [""; 0]);
+    assert!(ada.read().tags.is_empty().unwrap());
+    // One is taken out and put in again, one is taken out.
+    tag.write().people.remove_all();
+    tag.write().people.add(&ada);
+    em.persist(&tag);
+    em.flush().await.unwrap();
+    assert_eq!(fixture.rows(links).await, ["Ada|rust"]);
+    assert_eq!(ada.read().tags.items().unwrap(), [tag.clone()]);
+    assert!(bob.read().tags.is_empty().unwrap());
+    assert_eq!(tag.read().people.items().unwrap(), [ada]);
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
+}

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::item_list::{Item, ItemList};
 use super::items::{Items, Known, Pending};
-use crate::metadata::{AnyCell, AnyCollection, CollectionChanges, GraphLink, Member, PropertyMeta, Sequence};
+use crate::metadata::{
+    AnyCell, AnyCollection, CollectionChanges, GraphLink, Lifecycle, Member, PropertyMeta, Sequence,
+};
 
 fn list(members: &[Member]) -> ItemList {
     members.iter().map(Item::of).collect()
@@ -114,6 +116,30 @@ impl AnyCollection for Items {
         let (added, lost_added) = members(pending.added.iter());
         let (removed, lost_removed) = members(pending.removed.iter());
         CollectionChanges { added, removed, cleared: pending.cleared, lost: lost_added + lost_removed, sequence }
+    }
+
+    fn changes_anew(&self) -> CollectionChanges {
+        let mut changes = self.changes();
+        let Some(stored) = self.stored().filter(|_| !self.is_cleared()) else { return changes };
+        for item in self.current().filter(|item| stored.contains(item)) {
+            match item.named() {
+                Some(Member::Entity(cell)) if cell.lifecycle() == Lifecycle::Removed => {}
+                Some(member) => changes.added.push(member),
+                None => {}
+            }
+        }
+        changes.cleared = true;
+        if let Some(sequence) = &mut changes.sequence {
+            sequence.kept = 0;
+            let is_there =
+                |item: &Member| !matches!(item, Member::Entity(cell) if cell.lifecycle() == Lifecycle::Removed);
+            sequence.items.retain(is_there);
+        }
+        changes
+    }
+
+    fn has_stored(&self) -> bool {
+        self.stored().is_some_and(|stored| !stored.is_empty())
     }
 
     fn cells(&self) -> Option<Vec<Arc<dyn AnyCell>>> {

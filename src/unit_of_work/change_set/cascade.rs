@@ -33,17 +33,24 @@ fn not_loaded(entity: &EntityDef, property: usize) -> Error {
 impl Collector<'_> {
     /// Follows the relations of a node.
     pub(super) fn follow(&mut self, index: usize) -> Result<(), Error> {
-        let (cell, role) = (Arc::clone(&self.nodes[index].cell), self.nodes[index].role);
+        let role = self.nodes[index].role;
         let entity = self.entity(self.nodes[index].entity);
-        if role == Role::Nothing || entity.relations().next().is_none() {
+        if role == Role::Nothing || entity.relation_properties.is_empty() {
             return Ok(());
         }
-        let seen = self.read(&cell, |view| {
-            let look = |(property, _): (usize, &RelationDef)| {
+        let cell = Arc::clone(&self.nodes[index].cell);
+        let mut seen = Vec::new();
+        cell.read_sent(self.flush, &mut |view| {
+            let look = |(property, relation): (usize, &RelationDef)| {
                 let value = view.value.property(property);
+                // A row that was deleted and is inserted again has lost its links.
+                let is_anew = role == Role::Insert
+                    && relation.pivot.is_some()
+                    && value.as_collection().is_some_and(AnyCollection::has_stored);
                 // Most collections of most entities have nothing to say.
                 if let Some(collection) = value.as_collection()
                     && role != Role::Delete
+                    && !is_anew
                     && !collection.is_changed()
                     && (view.baseline.is_none() || collection.relation().is_some())
                 {
@@ -60,16 +67,16 @@ impl Collector<'_> {
                                 let before = baseline.property(property).as_collection();
                                 before.is_some_and(|before| before.relation().is_some())
                             }),
-                        changes: collection.changes(),
+                        changes: if is_anew { collection.changes_anew() } else { collection.changes() },
                         items: if role == Role::Delete { collection.cells() } else { None },
                     },
                     _ => Seen::Reference(ReferenceTarget::Nothing, None),
                 };
                 Some((property, seen))
             };
-            entity.relations().filter_map(look).collect::<Vec<_>>()
+            seen.extend(entity.relations().filter_map(look));
         })?;
-        for (property, seen) in seen.unwrap_or_default() {
+        for (property, seen) in seen {
             let Some(relation) = entity.relation(property) else { continue };
             match (role, seen) {
                 (Role::Delete, seen) => self.cascade_removal(&cell, entity, property, relation, seen)?,

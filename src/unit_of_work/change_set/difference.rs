@@ -38,7 +38,7 @@ impl Collector<'_> {
                 overrides,
                 targets: Vec::new(),
                 previous: Vec::new(),
-                key: node.cell.key(),
+                key: if node.role == Role::Insert { None } else { node.cell.key() },
                 scheduled: matches!(node.cell.lifecycle(), Lifecycle::Scheduled | Lifecycle::Removing),
             };
             let entity = self.entity(node.entity);
@@ -150,12 +150,17 @@ impl Collector<'_> {
         let cell = Arc::clone(&row.cell);
         let mut properties = std::mem::take(&mut self.scratch);
         properties.clear();
-        let written = self.read(&cell, |view| -> Result<(), Error> {
-            for (index, property) in entity.properties.iter().enumerate() {
-                let Ok(number) = u16::try_from(index) else { continue };
-                let value = view.value.property(index);
+        let mut failure = None;
+        cell.read_sent(self.flush, &mut |view| {
+            for (number, property) in (0_u16..).zip(&entity.properties) {
+                let index = usize::from(number);
                 match property {
                     PropertyDef::Column(column) => {
+                        if !column.may_be_made {
+                            properties.push(number);
+                            continue;
+                        }
+                        let value = view.value.property(index);
                         if value.is_unset() {
                             let made_by_database = Some(index) == entity.identity
                                 || column.meta.default_sql.is_some()
@@ -174,20 +179,23 @@ impl Collector<'_> {
                         properties.push(number);
                     }
                     PropertyDef::Relation(relation) if relation.is_owning_to_one() => {
-                        let target = self.target_of(row, entity, number, value, inserted)?;
-                        let target = self.of_new_row(relation, target, inserted)?;
+                        let target = self
+                            .target_of(row, entity, number, view.value.property(index), inserted)
+                            .and_then(|target| self.of_new_row(relation, target, inserted));
                         properties.push(number);
-                        row.targets.push((number, target));
+                        match target {
+                            Ok(target) => row.targets.push((number, target)),
+                            Err(error) => failure = Some(error),
+                        }
                     }
                     PropertyDef::Relation(_) => {}
                 }
             }
             row.key = known_key(entity, row, &properties, &view);
-            Ok(())
         })?;
         row.properties = self.shape(&properties);
         self.scratch = properties;
-        written.unwrap_or(Ok(()))
+        failure.map_or(Ok(()), Err)
     }
 
     fn modification(
@@ -369,8 +377,8 @@ fn on_update(entity: &EntityDef, properties: &mut Vec<u16>, row: &mut RowChange)
 /// The key of a new row, if all its parts are known.
 fn known_key(entity: &EntityDef, row: &RowChange, properties: &[u16], view: &EntityView<'_>) -> Option<Key> {
     let made = |index: &usize| {
-        let number = u16::try_from(*index).unwrap_or_default();
-        entity.column(*index).is_some() && !properties.contains(&number)
+        let is_written = || properties.iter().any(|number| usize::from(*number) == *index);
+        entity.column(*index).is_some_and(|column| column.may_be_made) && !is_written()
     };
     if entity.key_properties.iter().any(made) {
         return None;

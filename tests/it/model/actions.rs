@@ -1,6 +1,5 @@
 //! What a story does to entities, on both sides.
 
-use super::capabilities::LINKS_PERSISTED_AGAIN;
 use super::handles;
 use super::operations::{Choice, Operation};
 use super::reference::{Entity, State};
@@ -281,8 +280,8 @@ impl World<'_> {
     }
 
     pub fn persist(&mut self, id: Id) {
-        if self.model.memory[&id].state == State::Removed && !LINKS_PERSISTED_AGAIN {
-            self.empty_links(id);
+        if self.model.memory[&id].state == State::Removed {
+            self.link_again(id);
         }
         self.tell(format!("em.persist(&{});", self.name(id)));
         self.handles[&id].persist(&self.em);
@@ -295,12 +294,17 @@ impl World<'_> {
         };
     }
 
-    fn empty_links(&mut self, id: Id) {
+    /// A row that is inserted again is linked to what its entity holds, as far as that is there.
+    fn link_again(&mut self, id: Id) {
         let table = self.model.memory[&id].table;
         for relation in [Relation::Tags, Relation::People].into_iter().filter(|relation| relation.owner() == table) {
-            self.tell(format!("{}.write().{}.remove_all();", self.name(id), relation.name()));
-            self.handles[&id].empty(relation);
-            self.entity(id).claims.retain(|(other, _), _| *other != relation);
+            for item in self.handles[&id].items(relation).into_iter().flatten() {
+                if let Some(Value::Row(item)) = self.value(item)
+                    && self.model.memory.get(&item).is_some_and(|item| item.state != State::Removed)
+                {
+                    self.entity(id).claims.insert((relation, item), true);
+                }
+            }
         }
     }
 

@@ -350,15 +350,6 @@ impl Handle {
         }
     }
 
-    /// Takes everything out of a many-to-many.
-    pub fn empty(&self, relation: Relation) {
-        match (relation, self) {
-            (Relation::Tags, Self::Person(owner)) => owner.write().tags.remove_all(),
-            (Relation::People, Self::Tag(owner)) => owner.write().people.remove_all(),
-            (relation, owner) => panic!("{owner:?} has no many-to-many {relation:?}"),
-        }
-    }
-
     /// What a relation holds; `None` if that is not known.
     pub fn items(&self, relation: Relation) -> Option<Vec<Cell>> {
         fn handles<T: Record>(items: &Collection<T>) -> Option<Vec<Cell>> {

@@ -12,7 +12,6 @@ use futures_util::FutureExt;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestError, TestRunner};
 
 mod actions;
-mod capabilities;
 mod constraints;
 mod database;
 mod faults;
