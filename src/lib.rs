@@ -113,7 +113,8 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Column, Condition, Criteria, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany, ToOne,
+    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany,
+    ToOne,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -27,24 +27,29 @@ macro_rules! for_every_key_form {
     };
 }
 
+mod column;
 mod condition;
 mod criteria;
+mod expr;
 mod find;
 mod load;
 mod lock;
+mod operators;
 mod order;
 mod path;
 mod populate;
 mod relation_check;
 
+pub use column::Column;
 pub use condition::Condition;
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
+pub use expr::{Expr, IntoExpr};
 pub(crate) use find::FindPlan;
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
 pub use order::{IntoOrder, Order};
-pub use path::{Column, LoadPath, ToMany, ToOne};
+pub use path::{LoadPath, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use relation_check::*;

@@ -20,6 +20,10 @@ pub trait ColumnType: Property + Clone + Sized {
     type Operand: ScalarType;
     /// Whether the column may be NULL.
     const NULLABLE: bool;
+    /// Another type that may be NULL where this one may.
+    type With<U: ScalarType>: ColumnType<Operand = U>;
+    /// Another type that may be NULL where this one or `Other` may.
+    type WithBoth<Other: ColumnType, U: ScalarType>: ColumnType<Operand = U>;
 
     /// Reads the next column of a row.
     ///
@@ -186,6 +190,8 @@ impl<T: ScalarType> Property for Option<T> {
 impl<T: ScalarType> ColumnType for T {
     type Operand = T;
     const NULLABLE: bool = false;
+    type With<U: ScalarType> = U;
+    type WithBoth<Other: ColumnType, U: ScalarType> = Other::With<U>;
 
     fn read(row: &mut RowReader<'_>) -> Result<Self, Error> {
         row.next_value()
@@ -199,6 +205,8 @@ impl<T: ScalarType> ColumnType for T {
 impl<T: ScalarType> ColumnType for Option<T> {
     type Operand = T;
     const NULLABLE: bool = true;
+    type With<U: ScalarType> = Option<U>;
+    type WithBoth<Other: ColumnType, U: ScalarType> = Option<U>;
 
     fn read(row: &mut RowReader<'_>) -> Result<Self, Error> {
         row.next_option()

@@ -92,8 +92,8 @@ field_trait! {
 }
 
 macro_rules! column_field {
-    ($operand:ty) => {
-        type Path<R: Entity> = Column<R, $operand>;
+    () => {
+        type Path<R: Entity> = Column<R, Self>;
         const META: PropertyMeta = PropertyMeta::column::<Self>("", "");
 
         fn read(row: &mut RowReader<'_>) -> Result<Self, Error> {
@@ -110,18 +110,18 @@ macro_rules! column_field {
 
 #[diagnostic::do_not_recommend]
 impl<C: ScalarType> ColumnField for C {
-    column_field!(C);
+    column_field!();
 }
 
 #[diagnostic::do_not_recommend]
 impl<C: ScalarType> ColumnField for Option<C> {
-    column_field!(C);
+    column_field!();
 }
 
 #[diagnostic::do_not_recommend]
 impl<C: ScalarType + EntityKey> KeyField for C {
     type Key = C;
-    column_field!(C);
+    column_field!();
 }
 
 field_trait! {

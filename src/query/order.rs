@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::entity::{Entity, FieldPath};
-use crate::sql::OrderTerm;
+use crate::entity::Entity;
+use crate::sql::{OrderTerm, Term};
 
 /// One term of an `ORDER BY`: `u.username().asc()`.
 pub struct Order<R: Entity> {
@@ -13,8 +13,8 @@ pub struct Order<R: Entity> {
 }
 
 impl<R: Entity> Order<R> {
-    pub(super) const fn new(path: FieldPath, property: u16, descending: bool) -> Self {
-        Self { term: OrderTerm { path, property, descending, nulls_first: None }, root: PhantomData }
+    pub(super) const fn new(term: Term, descending: bool) -> Self {
+        Self { term: OrderTerm { term, descending, nulls_first: None }, root: PhantomData }
     }
 
     /// NULL before everything else.

@@ -5,131 +5,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::condition::Condition;
-use super::order::Order;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
-use crate::sql::{Bound, Expression, Operator, Quantifier};
-use crate::types::{ArrayElement, DbEnum, EntityKey, Key, KeyFrom, Operand, OrderedType, ScalarType, TextType};
-
-/// A column: of the entity itself, or of one that relations lead to.
-pub struct Column<R: Entity, V> {
-    path: FieldPath,
-    property: u16,
-    types: PhantomData<fn() -> (R, V)>,
-}
-
-impl<R: Entity, V> Clone for Column<R, V> {
-    fn clone(&self) -> Self {
-        Self { path: self.path.clone(), property: self.property, types: PhantomData }
-    }
-}
-
-impl<R: Entity, V> fmt::Debug for Column<R, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Column({:?}, #{})", self.path, self.property)
-    }
-}
-
-impl<R: Entity, V> Column<R, V> {
-    /// The column with this property index at the end of a path.
-    #[doc(hidden)]
-    pub fn new(path: &FieldPath, property: u16) -> Self {
-        Self { path: path.clone(), property, types: PhantomData }
-    }
-
-    /// `IS NULL`. A column of an entity that a missing to-one relation leads to counts as NULL.
-    pub fn is_null(self) -> Condition<R> {
-        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: true })
-    }
-
-    /// `IS NOT NULL`.
-    pub fn is_not_null(self) -> Condition<R> {
-        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: false })
-    }
-
-    /// Smallest first; NULL last.
-    pub fn asc(self) -> Order<R> {
-        Order::new(self.path, self.property, false)
-    }
-
-    /// Greatest first; NULL first.
-    pub fn desc(self) -> Order<R> {
-        Order::new(self.path, self.property, true)
-    }
-}
-
-impl<R: Entity, V: ScalarType> Column<R, V> {
-    fn compare(self, operator: Operator, value: Bound) -> Condition<R> {
-        Condition::new(Expression::Compare { path: self.path, property: self.property, operator, value })
-    }
-
-    /// Equal. JSON is compared by value.
-    pub fn eq(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::Equal, Bound::one(&value.into_operand()))
-    }
-
-    /// Not equal. A NULL column is neither equal nor not equal.
-    pub fn ne(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::NotEqual, Bound::one(&value.into_operand()))
-    }
-}
-
-impl<R: Entity, V: OrderedType> Column<R, V> {
-    /// Greater.
-    pub fn gt(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::Greater, Bound::one(&value.into_operand()))
-    }
-
-    /// Greater or equal.
-    pub fn gte(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::GreaterOrEqual, Bound::one(&value.into_operand()))
-    }
-
-    /// Less.
-    pub fn lt(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::Less, Bound::one(&value.into_operand()))
-    }
-
-    /// Less or equal.
-    pub fn lte(self, value: impl Operand<V>) -> Condition<R> {
-        self.compare(Operator::LessOrEqual, Bound::one(&value.into_operand()))
-    }
-
-    /// Between two values, both included.
-    pub fn between(self, low: impl Operand<V>, high: impl Operand<V>) -> Condition<R> {
-        Condition::new(Expression::Between {
-            path: self.path,
-            property: self.property,
-            low: Bound::one(&low.into_operand()),
-            high: Bound::one(&high.into_operand()),
-        })
-    }
-}
-
-impl<R: Entity, V: ArrayElement> Column<R, V> {
-    /// One of the values. None of them selects nothing.
-    pub fn is_in(self, values: impl IntoIterator<Item = impl Operand<V>>) -> Condition<R> {
-        let values: Vec<V> = values.into_iter().map(Operand::into_operand).collect();
-        self.compare(Operator::In, Bound::one(&values))
-    }
-
-    /// None of the values. An empty list selects every row, NULL included.
-    pub fn not_in(self, values: impl IntoIterator<Item = impl Operand<V>>) -> Condition<R> {
-        let values: Vec<V> = values.into_iter().map(Operand::into_operand).collect();
-        self.compare(Operator::NotIn, Bound::one(&values))
-    }
-}
-
-impl<R: Entity, V: TextType> Column<R, V> {
-    /// `LIKE`: `%` stands for any characters, `_` for one, `\` escapes.
-    pub fn like(self, pattern: impl Operand<String>) -> Condition<R> {
-        self.compare(Operator::Like, Bound::one(&pattern.into_operand()))
-    }
-
-    /// `ILIKE`: as `like`, without regard to case.
-    pub fn ilike(self, pattern: impl Operand<String>) -> Condition<R> {
-        self.compare(Operator::Ilike, Bound::one(&pattern.into_operand()))
-    }
-}
+use crate::sql::{Expression, Quantifier, Term};
+use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
 
 /// What a to-one relation can be compared with: a handle, a reference, or a key.
 #[diagnostic::on_unimplemented(
@@ -199,6 +77,10 @@ impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
         self.target.clone()
     }
 
+    fn null(self, is_null: bool) -> Condition<R> {
+        Condition::new(Expression::Null { term: Term::Column { path: self.path, property: self.property }, is_null })
+    }
+
     /// Refers to this entity.
     pub fn eq(self, other: impl RelationOperand<T>) -> Condition<R> {
         let keys = other.into_key().into_iter().collect();
@@ -213,12 +95,12 @@ impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
 
     /// Refers to nothing.
     pub fn is_null(self) -> Condition<R> {
-        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: true })
+        self.null(true)
     }
 
     /// Refers to something.
     pub fn is_not_null(self) -> Condition<R> {
-        Condition::new(Expression::Null { path: self.path, property: self.property, is_null: false })
+        self.null(false)
     }
 }
 

@@ -1,21 +1,25 @@
 //! Conditions and orders: paths over to-one relations become LEFT JOINs (each once), over to-many relations EXISTS.
+//!
+//! A comparison behind a to-many relation holds if some related row fulfils it. Paths over the same relation mean the same
+//! row; a comparison that goes over different ones is refused.
 
 use std::fmt::Write as _;
 
-use super::expression::{Bound, Expression, Operator, OrderTerm, Quantifier};
-use super::identifier::{push_array_cast, push_cast, push_joined, push_table};
+use super::expression::{Expression, Operator, OrderTerm};
+use super::identifier::{push_cast, push_joined};
 use super::parameter::{Param, key_arrays};
-use super::placed::{Location, Place, Placed, Scope, placed, push_any_of};
-use super::select::push_column_pairs;
+use super::placed::{placed, push_any_of};
+use super::scope::Scope;
+use super::term::Term;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, Metadata, RelationDef};
+use crate::metadata::{EntityDef, Metadata};
 use crate::types::Key;
 
-/// Writes conditions and collects their parameters.
+/// Writes conditions and terms, and collects their parameters.
 pub(super) struct Writer<'a> {
     metadata: &'a Metadata,
-    params: Vec<Param>,
+    pub(super) params: Vec<Param>,
     aliases: usize,
 }
 
@@ -44,24 +48,6 @@ impl<'a> Writer<'a> {
         format!("${}::int8", self.params.len())
     }
 
-    /// Binds a value and casts it to what the column is, where that was given by hand. A value may be an array of what
-    /// the column holds.
-    fn bind(&mut self, entity: &EntityDef, column: &Placed<'_>, value: &Bound) -> Result<String, Error> {
-        let bytes = value.value.clone().map_err(|error| Error::Conversion {
-            entity: entity.meta.name,
-            column: column.name.to_owned(),
-            message: error.message,
-        })?;
-        self.params.push(Param::One(value.pg, Some(bytes)));
-        let mut text = format!("${}::{}", self.params.len(), value.pg.name);
-        if value.pg == column.pg {
-            push_cast(&mut text, column.sql_type);
-        } else {
-            push_array_cast(&mut text, column.sql_type);
-        }
-        Ok(text)
-    }
-
     /// All expressions together; empty if there is nothing to check.
     pub(super) fn filter(&mut self, scope: &mut Scope, filter: &[Expression]) -> Result<String, Error> {
         let mut out = String::new();
@@ -80,23 +66,24 @@ impl<'a> Writer<'a> {
     /// The terms of an ORDER BY.
     pub(super) fn order(&mut self, scope: &mut Scope, terms: &[OrderTerm]) -> Result<String, Error> {
         let mut out = String::new();
-        for term in terms {
-            let columns = match self.locate(scope, &term.path, term.property)? {
-                Location::At { columns, .. } => columns,
-                Location::Many(_) => {
-                    let message = format!("cannot order by {:?}: it leads over a to-many relation", term.path);
-                    return Err(Error::validation(term.path.start().name, message));
+        for OrderTerm { term, descending, nulls_first } in terms {
+            // The columns of a foreign key are terms of their own.
+            let columns = match term {
+                Term::Column { path, property } => {
+                    let columns = self.locate(scope, path, *property)?.columns;
+                    columns.into_iter().map(|column| column.text).collect()
                 }
+                term => vec![self.term(scope, term)?],
             };
             for column in columns {
                 if !out.is_empty() {
                     out.push_str(", ");
                 }
-                out.push_str(&column.text);
-                if term.descending {
+                out.push_str(&column);
+                if *descending {
                     out.push_str(" DESC");
                 }
-                match term.nulls_first {
+                match nulls_first {
                     Some(true) => out.push_str(" NULLS FIRST"),
                     Some(false) => out.push_str(" NULLS LAST"),
                     None => {}
@@ -106,7 +93,13 @@ impl<'a> Writer<'a> {
         Ok(out)
     }
 
-    fn expression(&mut self, scope: &mut Scope, expression: &Expression, out: &mut String) -> Result<(), Error> {
+    /// Appends a condition.
+    pub(super) fn expression(
+        &mut self,
+        scope: &mut Scope,
+        expression: &Expression,
+        out: &mut String,
+    ) -> Result<(), Error> {
         match expression {
             Expression::All(list) => self.list(scope, list, " AND ", "TRUE", out),
             Expression::Any(list) => self.list(scope, list, " OR ", "FALSE", out),
@@ -116,61 +109,13 @@ impl<'a> Writer<'a> {
                 out.push(')');
                 Ok(())
             }
-            Expression::Compare { path, property, operator, value } => match self.locate(scope, path, *property)? {
-                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Compare {
-                    path,
-                    property: *property,
-                    operator: *operator,
-                    value: value.clone(),
-                }),
-                Location::At { entity, columns } => {
-                    let column = one(&columns, path)?;
-                    let value = self.bind(entity, column, value)?;
-                    out.push_str(&column.text);
-                    push_operator(out, *operator, &value);
-                    Ok(())
-                }
-            },
-            Expression::Between { path, property, low, high } => match self.locate(scope, path, *property)? {
-                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Between {
-                    path,
-                    property: *property,
-                    low: low.clone(),
-                    high: high.clone(),
-                }),
-                Location::At { entity, columns } => {
-                    let column = one(&columns, path)?;
-                    let low = self.bind(entity, column, low)?;
-                    let high = self.bind(entity, column, high)?;
-                    let _ = write!(out, "{} BETWEEN {low} AND {high}", column.text);
-                    Ok(())
-                }
-            },
-            Expression::Null { path, property, is_null } => match self.locate(scope, path, *property)? {
-                Location::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Null {
-                    path,
-                    property: *property,
-                    is_null: *is_null,
-                }),
-                Location::At { columns, .. } => {
-                    // The columns of a foreign key are NULL together.
-                    let column = columns.first().ok_or_else(|| no_column(path))?;
-                    let _ = write!(out, "{} IS {}NULL", column.text, if *is_null { "" } else { "NOT " });
-                    Ok(())
-                }
-            },
-            Expression::Key { path, keys } => self.key(scope, path, keys, out),
-            Expression::Quantified { path, property, quantifier, inner } => match self.place(scope, path.hops())? {
-                Place::Many(hop) => self.through(scope, path, hop, out, |path| Expression::Quantified {
-                    path,
-                    property: *property,
-                    quantifier: *quantifier,
-                    inner: inner.clone(),
-                }),
-                Place::At(alias, entity) => {
-                    let relation = entity.relation(usize::from(*property)).ok_or_else(|| not_a_relation(entity))?;
-                    self.quantified(&alias, entity, relation, *quantifier, inner, out)
-                }
+            Expression::Key { keys, .. } if keys.is_empty() => {
+                out.push_str("FALSE");
+                Ok(())
+            }
+            atom => match self.relation_to_follow(scope, atom)? {
+                Some((path, hops)) => self.some_row(scope, path, hops, atom, out),
+                None => self.atom(scope, atom, out),
             },
         }
     }
@@ -198,83 +143,109 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A condition behind a to-many relation: some related entity fulfils the rest of it.
-    fn through(
-        &mut self,
-        scope: &mut Scope,
-        path: &FieldPath,
-        hop: usize,
-        out: &mut String,
-        rest: impl FnOnce(FieldPath) -> Expression,
-    ) -> Result<(), Error> {
-        let (before, after) = path.hops().split_at(hop);
-        let Place::At(alias, entity) = self.place(scope, before)? else {
-            return Err(Error::validation(path.start().name, format!("{path:?} cannot be followed")));
-        };
-        let relation = after.first().and_then(|hop| entity.relation(usize::from(*hop)));
-        let relation = relation.ok_or_else(|| not_a_relation(entity))?;
-        let start = FieldPath::root(relation.meta.target);
-        let inner = rest(after.iter().skip(1).fold(start, |path, hop| path.then(*hop)));
-        self.quantified(&alias, entity, relation, Quantifier::Some, &inner, out)
+    /// The to-many relation whose rows a comparison is about, and which are not in the FROM lists yet: a path that leads
+    /// over it, and up to which hop.
+    fn relation_to_follow<'e>(
+        &self,
+        scope: &Scope,
+        atom: &'e Expression,
+    ) -> Result<Option<(&'e FieldPath, usize)>, Error> {
+        let mut paths = Vec::new();
+        atom.each_path(&mut |path| paths.push(path));
+        let mut follow: Option<(&FieldPath, usize)> = None;
+        for path in paths {
+            let Some(hops) = self.first_many(scope, path.hops())? else { continue };
+            match follow {
+                Some((other, count)) if other.hops().get(..count) != path.hops().get(..hops) => {
+                    let message = format!(
+                        "a condition compares {other:?} with {path:?}, which lead over different to-many relations: put \
+                         one of them into some()"
+                    );
+                    return Err(Error::validation(path.start().name, message));
+                }
+                _ => follow = Some((path, hops)),
+            }
+        }
+        Ok(follow)
     }
 
-    /// `EXISTS (SELECT 1 FROM target WHERE …)`.
-    fn quantified(
+    /// A comparison whose rows are all in the FROM lists.
+    fn atom(&mut self, scope: &mut Scope, expression: &Expression, out: &mut String) -> Result<(), Error> {
+        match expression {
+            Expression::Compare { left, operator, right } => self.compare(scope, left, *operator, right, out),
+            Expression::Between { term, low, high } => {
+                let like = self.like(term).or_else(|| self.like(low));
+                self.push_term(scope, term, like, out)?;
+                out.push_str(" BETWEEN ");
+                self.push_term(scope, low, like, out)?;
+                out.push_str(" AND ");
+                self.push_term(scope, high, like, out)
+            }
+            Expression::Null { term, is_null } => {
+                match term {
+                    // The columns of a foreign key are NULL together.
+                    Term::Column { path, property } => {
+                        let columns = self.locate(scope, path, *property)?.columns;
+                        out.push_str(&columns.first().ok_or_else(|| no_column(path))?.text);
+                    }
+                    term => self.push_term(scope, term, None, out)?,
+                }
+                let _ = write!(out, " IS {}NULL", if *is_null { "" } else { "NOT " });
+                Ok(())
+            }
+            Expression::Holds(term) => {
+                out.push('(');
+                self.push_term(scope, term, None, out)?;
+                out.push(')');
+                Ok(())
+            }
+            Expression::Exists(select) => {
+                out.push_str("EXISTS ");
+                self.push_subselect(scope, select, out)
+            }
+            Expression::Key { path, keys } => self.key(scope, path, keys, out),
+            Expression::Quantified { path, property, quantifier, inner } => {
+                self.quantified(scope, path, *property, *quantifier, inner, out)
+            }
+            Expression::All(_) | Expression::Any(_) | Expression::Not(_) => self.expression(scope, expression, out),
+        }
+    }
+
+    fn compare(
         &mut self,
-        alias: &str,
-        entity: &EntityDef,
-        relation: &RelationDef,
-        quantifier: Quantifier,
-        inner: &Expression,
+        scope: &mut Scope,
+        left: &Term,
+        operator: Operator,
+        right: &Term,
         out: &mut String,
     ) -> Result<(), Error> {
-        let target = self.metadata.target(relation);
-        let mut scope = Scope::new(self.alias(), target.index);
-        let mut link = String::new();
-        let mut from = String::new();
-        push_table(&mut from, target.schema.as_deref(), &target.table);
-        let _ = write!(from, " AS {}", scope.alias());
-        if let Some(pivot) = &relation.pivot {
-            let pivot_alias = self.alias();
-            from.push_str(" JOIN ");
-            push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
-            let _ = write!(from, " AS {pivot_alias} ON ");
-            push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, scope.alias(), &target.key);
-            push_column_pairs(&mut link, &pivot_alias, &pivot.join, alias, &entity.key);
-        } else {
-            let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
-            let owning = owning.ok_or_else(|| not_a_relation(entity))?;
-            push_column_pairs(&mut link, scope.alias(), &owning.columns, alias, &entity.key);
+        let like_left = self.like(left).or_else(|| self.like(right));
+        let like_right = self.like(right).or(like_left);
+        self.push_term(scope, left, like_left, out)?;
+        match operator {
+            Operator::In if !matches!(right, Term::Subquery(_)) => out.push_str(" = ANY("),
+            Operator::NotIn if !matches!(right, Term::Subquery(_)) => out.push_str(" <> ALL("),
+            operator => {
+                let _ = write!(out, " {} ", operator.symbol());
+                return self.push_term(scope, right, like_right, out);
+            }
         }
-        let mut condition = String::new();
-        self.expression(&mut scope, inner, &mut condition)?;
-        let exists = if quantifier == Quantifier::Some { "EXISTS" } else { "NOT EXISTS" };
-        // What is neither true nor false (NULL) does not fulfil the condition either.
-        let refuted = if quantifier == Quantifier::Every { " IS NOT TRUE" } else { "" };
-        let _ = write!(out, "{exists} (SELECT 1 FROM {from}{} WHERE {link} AND ({condition}){refuted})", scope.joins());
+        self.push_term(scope, right, like_right, out)?;
+        out.push(')');
         Ok(())
     }
 
     /// The entity at the end of the path has one of the keys.
     fn key(&mut self, scope: &mut Scope, path: &FieldPath, keys: &[Key], out: &mut String) -> Result<(), Error> {
-        if keys.is_empty() {
-            out.push_str("FALSE");
-            return Ok(());
-        }
         let columns = match path.hops().split_last() {
-            None => {
-                let entity = &self.metadata.entities[scope.entity()];
-                placed(scope.alias(), &entity.key)
-            }
-            Some((last, before)) => {
+            // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
+            Some((last, before)) if scope.home(path.hops()).hops < path.hops().len() => {
                 let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
-                match self.locate(scope, &head, *last)? {
-                    Location::At { columns, .. } => columns,
-                    Location::Many(hop) => {
-                        let rest = |path| Expression::Key { path, keys: keys.to_vec() };
-                        return self.through(scope, path, hop, out, rest);
-                    }
-                }
+                self.locate(scope, &head, *last)?.columns
+            }
+            _ => {
+                let (alias, entity) = self.place(scope, path)?;
+                placed(&alias, &entity.key)
             }
         };
         let first = self.params.len() + 1;
@@ -300,30 +271,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn push_operator(out: &mut String, operator: Operator, value: &str) {
-    let _ = match operator {
-        Operator::Equal => write!(out, " = {value}"),
-        Operator::NotEqual => write!(out, " <> {value}"),
-        Operator::Greater => write!(out, " > {value}"),
-        Operator::GreaterOrEqual => write!(out, " >= {value}"),
-        Operator::Less => write!(out, " < {value}"),
-        Operator::LessOrEqual => write!(out, " <= {value}"),
-        Operator::Like => write!(out, " LIKE {value}"),
-        Operator::Ilike => write!(out, " ILIKE {value}"),
-        Operator::In => write!(out, " = ANY({value})"),
-        Operator::NotIn => write!(out, " <> ALL({value})"),
-    };
-}
-
-/// The column of a property that has one.
-fn one<'c, 'a>(columns: &'c [Placed<'a>], path: &FieldPath) -> Result<&'c Placed<'a>, Error> {
-    match columns {
-        [column] => Ok(column),
-        _ => Err(no_column(path)),
-    }
-}
-
-fn no_column(path: &FieldPath) -> Error {
+pub(super) fn no_column(path: &FieldPath) -> Error {
     Error::validation(path.start().name, format!("a condition on {path:?} compares something that is no column"))
 }
 

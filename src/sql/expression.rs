@@ -1,17 +1,17 @@
-//! What a query asks for, without types: conditions, orders, and which rows to select.
+//! What a query asks for, without types: conditions over terms, orders by them, and which rows to select.
 //!
 //! The typed shells of `query/` hold one of these each; `condition.rs` and `select.rs` turn them into text.
 
 use std::fmt;
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::lock::RowLock;
+use super::term::{Field, SubSelect, Term};
 use crate::entity::FieldPath;
 use crate::metadata::EntityMeta;
-use crate::types::{ConversionError, Key, PgType, ScalarType};
+use crate::types::Key;
 
-/// A comparison of a column with a value.
+/// A comparison of two terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operator {
     Equal,
@@ -22,14 +22,14 @@ pub(crate) enum Operator {
     LessOrEqual,
     Like,
     Ilike,
-    /// The value is an array.
+    /// The right side is an array or a sub-query.
     In,
-    /// The value is an array.
+    /// The right side is an array or a sub-query.
     NotIn,
 }
 
 impl Operator {
-    const fn symbol(self) -> &'static str {
+    pub(super) const fn symbol(self) -> &'static str {
         match self {
             Self::Equal => "=",
             Self::NotEqual => "<>",
@@ -37,10 +37,10 @@ impl Operator {
             Self::GreaterOrEqual => ">=",
             Self::Less => "<",
             Self::LessOrEqual => "<=",
-            Self::Like => "like",
-            Self::Ilike => "ilike",
-            Self::In => "in",
-            Self::NotIn => "not in",
+            Self::Like => "LIKE",
+            Self::Ilike => "ILIKE",
+            Self::In => "IN",
+            Self::NotIn => "NOT IN",
         }
     }
 }
@@ -53,23 +53,6 @@ pub(crate) enum Quantifier {
     Every,
 }
 
-/// A value to bind, in its binary form.
-#[derive(Clone, Debug)]
-pub(crate) struct Bound {
-    pub(crate) pg: PgType,
-    /// A value that PostgreSQL cannot hold is reported when the query runs.
-    pub(crate) value: Result<Bytes, ConversionError>,
-}
-
-impl Bound {
-    /// One value.
-    pub(crate) fn one<V: ScalarType>(value: &V) -> Self {
-        let mut out = Vec::new();
-        let value = value.encode(&mut out).map(|()| out.into());
-        Self { pg: V::TYPE, value }
-    }
-}
-
 /// A condition without its type.
 #[derive(Clone)]
 pub(crate) enum Expression {
@@ -79,23 +62,24 @@ pub(crate) enum Expression {
     Any(Vec<Self>),
     Not(Box<Self>),
     Compare {
-        path: FieldPath,
-        property: u16,
+        left: Term,
         operator: Operator,
-        value: Bound,
+        right: Term,
     },
     Between {
-        path: FieldPath,
-        property: u16,
-        low: Bound,
-        high: Bound,
+        term: Term,
+        low: Term,
+        high: Term,
     },
-    /// A column, or the foreign key of a to-one relation, is (not) NULL.
+    /// A term, or the foreign key of a to-one relation, is (not) NULL.
     Null {
-        path: FieldPath,
-        property: u16,
+        term: Term,
         is_null: bool,
     },
+    /// A boolean term is true.
+    Holds(Term),
+    /// The sub-query has rows.
+    Exists(Arc<SubSelect>),
     /// The entity at the end of the path has one of these keys.
     Key {
         path: FieldPath,
@@ -111,6 +95,21 @@ pub(crate) enum Expression {
 }
 
 impl Expression {
+    /// Visits the paths whose value the condition needs from the row itself; see [`Term::each_path`]. Of conditions that
+    /// consist of others, none.
+    pub(crate) fn each_path<'t>(&'t self, visit: &mut dyn FnMut(&'t FieldPath)) {
+        match self {
+            Self::Compare { left, right, .. } => {
+                left.each_path(visit);
+                right.each_path(visit);
+            }
+            Self::Between { term, low, high } => [term, low, high].into_iter().for_each(|term| term.each_path(visit)),
+            Self::Null { term, .. } | Self::Holds(term) => term.each_path(visit),
+            Self::Key { path, .. } | Self::Quantified { path, .. } => visit(path),
+            Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Exists(_) => {}
+        }
+    }
+
     fn list(f: &mut fmt::Formatter<'_>, list: &[Self], word: &str, empty: &str) -> fmt::Result {
         if list.is_empty() {
             return f.write_str(empty);
@@ -126,38 +125,19 @@ impl Expression {
     }
 }
 
-/// `User.posts.title`
-struct Field<'a>(&'a FieldPath, u16);
-
-impl fmt::Display for Field<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)?;
-        let mut meta = self.0.start();
-        for hop in self.0.hops() {
-            let relation = meta.properties.get(usize::from(*hop)).and_then(crate::metadata::PropertyMeta::as_relation);
-            let Some(relation) = relation else { return Ok(()) };
-            meta = (relation.target)();
-        }
-        match meta.properties.get(usize::from(self.1)) {
-            Some(property) => write!(f, ".{}", property.name),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All(list) => Self::list(f, list, "and", "true"),
             Self::Any(list) => Self::list(f, list, "or", "false"),
             Self::Not(inner) => write!(f, "not {inner:?}"),
-            Self::Compare { path, property, operator, .. } => {
-                write!(f, "{} {} ?", Field(path, *property), operator.symbol())
+            Self::Compare { left, operator, right } => {
+                write!(f, "{left:?} {} {right:?}", operator.symbol().to_ascii_lowercase())
             }
-            Self::Between { path, property, .. } => write!(f, "{} between ? and ?", Field(path, *property)),
-            Self::Null { path, property, is_null } => {
-                write!(f, "{} is {}null", Field(path, *property), if *is_null { "" } else { "not " })
-            }
+            Self::Between { term, low, high } => write!(f, "{term:?} between {low:?} and {high:?}"),
+            Self::Null { term, is_null } => write!(f, "{term:?} is {}null", if *is_null { "" } else { "not " }),
+            Self::Holds(term) => term.fmt(f),
+            Self::Exists(select) => write!(f, "exists (a query of {})", select.selection.meta.name),
             Self::Key { path, keys } => match keys.as_slice() {
                 [key] => write!(f, "{path:?}#{key}"),
                 keys => write!(f, "{path:?} is one of {} keys", keys.len()),
@@ -172,8 +152,7 @@ impl fmt::Debug for Expression {
 /// One term of an `ORDER BY`, untyped.
 #[derive(Clone, Debug)]
 pub(crate) struct OrderTerm {
-    pub(crate) path: FieldPath,
-    pub(crate) property: u16,
+    pub(crate) term: Term,
     pub(crate) descending: bool,
     pub(crate) nulls_first: Option<bool>,
 }

@@ -81,6 +81,22 @@ pub(super) fn push_array_cast(out: &mut String, sql_type: Option<&SqlType>) {
     }
 }
 
+/// Appends the cast to the element of a column's type, where its values travel as another one.
+pub(super) fn push_element_cast(out: &mut String, sql_type: Option<&SqlType>) {
+    match sql_type {
+        None => {}
+        Some(SqlType::Given(text)) => {
+            let name = without_modifiers(text);
+            out.push_str("::");
+            out.push_str(name.strip_suffix("[]").unwrap_or(&name));
+        }
+        Some(SqlType::Enum { definition, .. }) => {
+            out.push_str("::");
+            push_table(out, definition.schema, &definition.name);
+        }
+    }
+}
+
 /// The name of a type without its modifiers: `numeric(10,2)` → `numeric`.
 ///
 /// What is compared must not be rounded first, and what is written must not be cut off without an error: an explicit cast

@@ -8,40 +8,12 @@ use std::ops::Range;
 
 use super::condition::{Writer, not_a_relation};
 use super::identifier::{push_array_cast, push_cast, push_column, push_list, push_table};
+use super::scope::Scope;
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, PropertyDef, SqlType};
 use crate::types::PgType;
-
-/// One FROM list: the entity that it starts with, and what was joined to it.
-pub(super) struct Scope {
-    alias: String,
-    entity: usize,
-    joined: Vec<(Vec<u16>, String)>,
-    sql: String,
-}
-
-impl Scope {
-    pub(super) const fn new(alias: String, entity: usize) -> Self {
-        Self { alias, entity, joined: Vec::new(), sql: String::new() }
-    }
-
-    /// The alias of the entity that it starts with.
-    pub(super) fn alias(&self) -> &str {
-        &self.alias
-    }
-
-    /// The entity that it starts with.
-    pub(super) const fn entity(&self) -> usize {
-        self.entity
-    }
-
-    /// The joins, to be put behind the FROM list's first entry.
-    pub(super) fn joins(&self) -> &str {
-        &self.sql
-    }
-}
 
 /// A column in a FROM list: `t0."id"`.
 pub(super) struct Placed<'a> {
@@ -91,20 +63,10 @@ pub(super) fn push_any_of(out: &mut String, columns: &[Placed<'_>], first: usize
     out.push_str("))");
 }
 
-/// Where a path ends.
-pub(super) enum Place<'a> {
-    /// At the entity with this alias.
-    At(String, &'a EntityDef),
-    /// It goes on over a to-many relation, after this many hops.
-    Many(usize),
-}
-
 /// Where a property is.
-pub(super) enum Location<'a> {
-    /// The columns, and the entity that has them; of a relation, its key columns.
-    At { entity: &'a EntityDef, columns: Vec<Placed<'a>> },
-    /// Behind a to-many relation, which follows after this many hops.
-    Many(usize),
+pub(super) struct Location<'a> {
+    /// The columns; of a relation, its key columns.
+    pub(super) columns: Vec<Placed<'a>>,
 }
 
 /// The place nearest to the start that has the same columns.
@@ -116,49 +78,77 @@ struct Nearest<'p> {
 }
 
 impl<'a> Writer<'a> {
-    /// Follows a path, joining what is not joined yet.
-    pub(super) fn place(&mut self, scope: &mut Scope, path: &[u16]) -> Result<Place<'a>, Error> {
+    /// How many hops of a path lead up to the first to-many relation that is not in the FROM lists yet, that one included.
+    pub(super) fn first_many(&self, scope: &Scope, path: &[u16]) -> Result<Option<usize>, Error> {
         let metadata = self.metadata();
-        let mut entity = &metadata.entities[scope.entity];
-        let mut alias = scope.alias.clone();
-        for (index, hop) in path.iter().enumerate() {
+        let home = scope.home(path);
+        let mut entity = &metadata.entities[home.entity];
+        let rest = path.get(home.hops..).unwrap_or_default();
+        for (index, hop) in rest.iter().enumerate() {
             let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
-            if relation.meta.kind.is_to_many() {
-                return Ok(Place::Many(index));
+            if relation.meta.kind.is_to_many() && scope.joined(home.index, &rest[..=index]).is_none() {
+                return Ok(Some(home.hops + index + 1));
             }
+            entity = metadata.target(relation);
+        }
+        Ok(None)
+    }
+
+    /// Follows a path, joining what is not joined yet: the alias and the entity at its end.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if it leads over a to-many relation whose rows are not in the FROM lists.
+    pub(super) fn place(&mut self, scope: &mut Scope, path: &FieldPath) -> Result<(String, &'a EntityDef), Error> {
+        self.place_hops(scope, path, path.hops())
+    }
+
+    fn place_hops(
+        &mut self,
+        scope: &mut Scope,
+        path: &FieldPath,
+        hops: &[u16],
+    ) -> Result<(String, &'a EntityDef), Error> {
+        let metadata = self.metadata();
+        let home = scope.home(hops);
+        let mut entity = &metadata.entities[home.entity];
+        let (frame, mut alias) = (home.index, home.alias.to_owned());
+        let rest = hops.get(home.hops..).unwrap_or_default();
+        for (index, hop) in rest.iter().enumerate() {
+            let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
             let target = metadata.target(relation);
-            let prefix = &path[..=index];
-            let known = scope.joined.iter().find(|(hops, _)| hops == prefix).map(|(_, alias)| alias.clone());
+            let prefix = &rest[..=index];
+            let known = scope.joined(frame, prefix).map(str::to_owned);
             alias = match known {
                 Some(alias) => alias,
+                None if relation.meta.kind.is_to_many() => return Err(to_many(path)),
                 None => {
                     let next = self.alias();
-                    scope.sql.push_str(" LEFT JOIN ");
-                    push_table(&mut scope.sql, target.schema.as_deref(), &target.table);
-                    let _ = write!(scope.sql, " AS {next} ON ");
+                    let mut sql = " LEFT JOIN ".to_owned();
+                    push_table(&mut sql, target.schema.as_deref(), &target.table);
+                    let _ = write!(sql, " AS {next} ON ");
                     if relation.is_owning_to_one() {
-                        push_column_pairs(&mut scope.sql, &next, &target.key, &alias, &relation.columns);
+                        push_column_pairs(&mut sql, &next, &target.key, &alias, &relation.columns);
                     } else {
                         let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
                         let owning = owning.ok_or_else(|| not_a_relation(entity))?;
-                        push_column_pairs(&mut scope.sql, &next, &owning.columns, &alias, &entity.key);
+                        push_column_pairs(&mut sql, &next, &owning.columns, &alias, &entity.key);
                     }
-                    scope.joined.push((prefix.to_vec(), next.clone()));
+                    scope.join(frame, prefix, &next, &sql);
                     next
                 }
             };
             entity = target;
         }
-        Ok(Place::At(alias, entity))
+        Ok((alias, entity))
     }
 
     /// Finds the columns of a property at the end of a path; of a relation, its key columns.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
     pub(super) fn locate(&mut self, scope: &mut Scope, path: &FieldPath, property: u16) -> Result<Location<'a>, Error> {
         let Nearest { hops, property, part } = self.nearest(scope, path.hops(), property)?;
-        let (alias, entity) = match self.place(scope, hops)? {
-            Place::Many(hop) => return Ok(Location::Many(hop)),
-            Place::At(alias, entity) => (alias, entity),
-        };
+        let (alias, entity) = self.place_hops(scope, path, hops)?;
         let columns = match entity.properties.get(usize::from(property)) {
             Some(PropertyDef::Column(column)) => {
                 vec![Placed::new(&alias, &column.name, column.meta.pg, column.sql_type.as_ref())]
@@ -168,21 +158,19 @@ impl<'a> Writer<'a> {
                 placed(&alias, columns.unwrap_or_default())
             }
             Some(PropertyDef::Relation(relation)) if relation.is_inverse_one_to_one() => {
-                match self.place(scope, &[hops, &[property]].concat())? {
-                    Place::At(alias, target) => placed(&alias, &target.key),
-                    Place::Many(_) => return Err(not_a_relation(entity)),
-                }
+                let (alias, target) = self.place_hops(scope, path, &[hops, &[property]].concat())?;
+                placed(&alias, &target.key)
             }
             _ => return Err(not_a_relation(entity)),
         };
-        Ok(Location::At { entity, columns })
+        Ok(Location { columns })
     }
 
     /// Moves columns nearer to the start: as long as a property is part of its entity's key and a foreign key leads to
     /// that entity, the foreign key has them.
     fn nearest<'p>(&self, scope: &Scope, path: &'p [u16], property: u16) -> Result<Nearest<'p>, Error> {
         let metadata = self.metadata();
-        let mut entities = vec![&metadata.entities[scope.entity]];
+        let mut entities = vec![&metadata.entities[scope.start()]];
         for hop in path {
             let Some(entity) = entities.last() else { break };
             let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
@@ -201,4 +189,12 @@ impl<'a> Writer<'a> {
         }
         Ok(Nearest { hops, property, part })
     }
+}
+
+fn to_many(path: &FieldPath) -> Error {
+    let message = format!(
+        "{path:?} leads over a to-many relation, which has many values where one is needed: aggregate them, or put the \
+         condition into some(), none() or every()"
+    );
+    Error::validation(path.start().name, message)
 }

@@ -7,7 +7,8 @@ use super::expression::Selection;
 use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
 use super::lock::push_lock;
 use super::parameter::{Param, Statement};
-use super::placed::{Scope, placed, push_any_of};
+use super::placed::{placed, push_any_of};
+use super::scope::Scope;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PropertyDef};
 

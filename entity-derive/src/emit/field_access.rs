@@ -10,7 +10,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
 
 use super::generated;
-use crate::field_type::{Shape, is_well_known, is_well_known_key, shape};
+use crate::field_type::{is_well_known, is_well_known_key};
 use crate::model::{Field, FieldKind};
 
 /// How a field is reached.
@@ -132,11 +132,8 @@ impl<'a> FieldAccess<'a> {
             let (_, last) = ends(&self.field.ty);
             return quote_spanned!(last=> pub fn #name(&self) -> #path<R> { #make(&self.0, #index) });
         }
-        let operand = match shape(&self.field.ty) {
-            Shape::Value { inner, .. } => quote!(#inner),
-            _ => TokenStream::new(),
-        };
-        quote!(pub fn #name(&self) -> __h::Column<R, #operand> { __h::Column::new(&self.0, #index) })
+        let ty = &self.field.ty;
+        quote!(pub fn #name(&self) -> __h::Column<R, #ty> { __h::Column::new(&self.0, #index) })
     }
 
     /// The place where errors about the type are reported; nowhere in the user's code if it is certain.

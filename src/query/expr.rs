@@ -1,0 +1,119 @@
+//! Typed expressions: what columns, functions and operators compute, and what they can be combined with.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::column::Column;
+use super::order::Order;
+use crate::entity::Entity;
+use crate::metadata::ColumnType;
+use crate::sql::{Bound, Term};
+use crate::types::ScalarType;
+
+/// A value that SQL computes for each row of the entity `R`: a column, or what functions and operators make of it. `V` is
+/// its Rust type, an `Option` where it may be NULL.
+///
+/// Values become bind parameters, never SQL text. A method that does not make sense for the type does not compile.
+pub struct Expr<R: Entity, V> {
+    pub(crate) term: Term,
+    types: PhantomData<fn() -> (R, V)>,
+}
+
+impl<R: Entity, V> Expr<R, V> {
+    pub(crate) const fn new(term: Term) -> Self {
+        Self { term, types: PhantomData }
+    }
+
+    /// Smallest first; NULL last.
+    pub fn asc(&self) -> Order<R> {
+        Order::new(self.term.clone(), false)
+    }
+
+    /// Greatest first; NULL first.
+    pub fn desc(&self) -> Order<R> {
+        Order::new(self.term.clone(), true)
+    }
+}
+
+impl<R: Entity, V> Clone for Expr<R, V> {
+    fn clone(&self) -> Self {
+        Self::new(self.term.clone())
+    }
+}
+
+/// Shows fields and functions, not values.
+impl<R: Entity, V> fmt::Debug for Expr<R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.term.fmt(f)
+    }
+}
+
+/// What an expression of type `V` can be compared or combined with: a `V`, a `&V`, `&str` for `String`, or a column or
+/// expression of the same entity and type, nullable or not.
+#[diagnostic::on_unimplemented(
+    message = "a column of type `{V}` cannot be compared with `{Self}`",
+    label = "expected a value of type `{V}`, or a column or expression of `{R}` of that type"
+)]
+pub trait IntoExpr<R: Entity, V: ScalarType> {
+    /// `V`, or `Option<V>` if it may be NULL.
+    type Type: ColumnType<Operand = V>;
+
+    /// The expression.
+    fn into_expr(self) -> Expr<R, Self::Type>;
+}
+
+impl<R: Entity, V: ScalarType> IntoExpr<R, V> for V {
+    type Type = V;
+
+    fn into_expr(self) -> Expr<R, V> {
+        Expr::new(Term::Bound(Bound::one(&self)))
+    }
+}
+
+impl<R: Entity, V: ScalarType> IntoExpr<R, V> for &V {
+    type Type = V;
+
+    fn into_expr(self) -> Expr<R, V> {
+        Expr::new(Term::Bound(Bound::one(self)))
+    }
+}
+
+impl<R: Entity> IntoExpr<R, String> for &str {
+    type Type = String;
+
+    fn into_expr(self) -> Expr<R, String> {
+        Expr::new(Term::Bound(Bound::one(&self.to_owned())))
+    }
+}
+
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>> IntoExpr<R, V> for Expr<R, W> {
+    type Type = W;
+
+    fn into_expr(self) -> Self {
+        self
+    }
+}
+
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>> IntoExpr<R, V> for &Expr<R, W> {
+    type Type = W;
+
+    fn into_expr(self) -> Expr<R, W> {
+        self.clone()
+    }
+}
+
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>> IntoExpr<R, V> for Column<R, W> {
+    type Type = W;
+
+    fn into_expr(self) -> Expr<R, W> {
+        self.into_expr()
+    }
+}
+
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>> IntoExpr<R, V> for &Column<R, W> {
+    type Type = W;
+
+    fn into_expr(self) -> Expr<R, W> {
+        self.clone().into_expr()
+    }
+}

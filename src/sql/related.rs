@@ -1,0 +1,143 @@
+//! What is asked of the rows behind a to-many relation: whether some, none or all of them fulfil a condition, and what
+//! they are together.
+
+use std::fmt::Write as _;
+
+use super::condition::{Writer, not_a_relation};
+use super::expression::{Expression, Quantifier};
+use super::identifier::push_table;
+use super::scope::Scope;
+use super::select::push_column_pairs;
+use super::term::Aggregate;
+use crate::entity::FieldPath;
+use crate::error::Error;
+use crate::metadata::{EntityDef, RelationDef};
+
+/// The rows of a relation: `FROM target AS t1 JOIN pivot … WHERE <link>`.
+struct Rows<'a> {
+    target: &'a EntityDef,
+    alias: String,
+    from: String,
+    link: String,
+}
+
+impl<'a> Writer<'a> {
+    /// The rows of a to-many relation of the entity with this alias.
+    fn rows(&mut self, alias: &str, entity: &'a EntityDef, property: u16) -> Result<Rows<'a>, Error> {
+        let relation = entity.relation(usize::from(property)).ok_or_else(|| not_a_relation(entity))?;
+        let target = self.metadata().target(relation);
+        let own = self.alias();
+        let (mut from, mut link) = (String::new(), String::new());
+        push_table(&mut from, target.schema.as_deref(), &target.table);
+        let _ = write!(from, " AS {own}");
+        if let Some(pivot) = &relation.pivot {
+            let pivot_alias = self.alias();
+            from.push_str(" JOIN ");
+            push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
+            let _ = write!(from, " AS {pivot_alias} ON ");
+            push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, &own, &target.key);
+            push_column_pairs(&mut link, &pivot_alias, &pivot.join, alias, &entity.key);
+        } else {
+            let owning = self.owning(entity, relation)?;
+            push_column_pairs(&mut link, &own, &owning.columns, alias, &entity.key);
+        }
+        Ok(Rows { target, alias: own, from, link })
+    }
+
+    fn owning(&self, entity: &EntityDef, relation: &RelationDef) -> Result<&'a RelationDef, Error> {
+        let target = self.metadata().target(relation);
+        relation.inverse.and_then(|inverse| target.relation(inverse)).ok_or_else(|| not_a_relation(entity))
+    }
+
+    /// The rows at the end of the first hops of a path, of which the last is a to-many relation.
+    fn rows_of(&mut self, scope: &mut Scope, path: &FieldPath, hops: usize) -> Result<(Rows<'a>, Vec<u16>), Error> {
+        let prefix = path.hops().get(..hops).unwrap_or_default();
+        let Some((last, before)) = prefix.split_last() else {
+            return Err(Error::validation(path.start().name, format!("{path:?} cannot be followed")));
+        };
+        let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
+        let (alias, entity) = self.place(scope, &head)?;
+        Ok((self.rows(&alias, entity, *last)?, prefix.to_vec()))
+    }
+
+    /// Some row at the end of the first hops of a path fulfils a condition.
+    pub(super) fn some_row(
+        &mut self,
+        scope: &mut Scope,
+        path: &FieldPath,
+        hops: usize,
+        condition: &Expression,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let (Rows { target, alias, from, link }, prefix) = self.rows_of(scope, path, hops)?;
+        let entered = scope.enter_rows(alias, target.index, prefix);
+        let mut text = String::new();
+        self.expression(scope, condition, &mut text)?;
+        let joins = scope.leave(entered);
+        let _ = write!(out, "EXISTS (SELECT 1 FROM {from}{joins} WHERE {link} AND ({text}))");
+        Ok(())
+    }
+
+    /// `EXISTS (SELECT 1 FROM target WHERE …)` for a condition that starts at the target.
+    pub(super) fn quantified(
+        &mut self,
+        scope: &mut Scope,
+        path: &FieldPath,
+        property: u16,
+        quantifier: Quantifier,
+        inner: &Expression,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let (alias, entity) = self.place(scope, path)?;
+        let Rows { target, alias, from, link } = self.rows(&alias, entity, property)?;
+        let entered = scope.enter_level(alias, target.index);
+        let mut text = String::new();
+        self.expression(scope, inner, &mut text)?;
+        let joins = scope.leave(entered);
+        let exists = if quantifier == Quantifier::Some { "EXISTS" } else { "NOT EXISTS" };
+        // What is neither true nor false (NULL) does not fulfil the condition either.
+        let refuted = if quantifier == Quantifier::Every { " IS NOT TRUE" } else { "" };
+        let _ = write!(out, "{exists} (SELECT 1 FROM {from}{joins} WHERE {link} AND ({text}){refuted})");
+        Ok(())
+    }
+
+    /// Appends an aggregate: of the rows of the query, or, if it leads over a to-many relation, of the related rows of
+    /// each row.
+    pub(super) fn push_aggregate(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let mut paths: Vec<&FieldPath> = aggregate.rows.iter().collect();
+        aggregate.arguments.iter().for_each(|argument| argument.each_path(&mut |path| paths.push(path)));
+        let mut follow = None;
+        for path in &paths {
+            follow = self.first_many(scope, path.hops())?.map(|hops| (*path, hops)).or(follow);
+        }
+        let Some((path, hops)) = follow else { return self.push_aggregate_call(scope, aggregate, out) };
+        let (Rows { target, alias, from, link }, prefix) = self.rows_of(scope, path, hops)?;
+        let entered = scope.enter_rows(alias, target.index, prefix);
+        for path in paths {
+            while let Some(hops) = self.first_many(scope, path.hops())? {
+                self.join_rows(scope, path, hops)?;
+            }
+        }
+        let mut text = String::new();
+        self.push_aggregate_call(scope, aggregate, &mut text)?;
+        let joins = scope.leave(entered);
+        let _ = write!(out, "(SELECT {text} FROM {from}{joins} WHERE {link})");
+        Ok(())
+    }
+
+    /// Joins the rows of a further to-many relation to the current FROM list.
+    fn join_rows(&mut self, scope: &mut Scope, path: &FieldPath, hops: usize) -> Result<(), Error> {
+        let home = scope.home(path.hops());
+        let (frame, start) = (home.index, home.hops);
+        let (Rows { alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
+        // `FROM a AS t1 JOIN pivot AS t2 ON …` is one item of the FROM list.
+        let item = if from.contains(" JOIN ") { format!("({from})") } else { from };
+        scope.join(frame, prefix.get(start..).unwrap_or_default(), &alias, &format!(" JOIN {item} ON {link}"));
+        Ok(())
+    }
+}

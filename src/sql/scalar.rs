@@ -1,0 +1,222 @@
+//! Terms as text: columns are found and joined, values are bound, functions are called.
+
+use std::fmt::Write as _;
+
+use super::condition::{Writer, no_column};
+use super::identifier::{push_array_cast, push_cast, push_element_cast};
+use super::parameter::Param;
+use super::placed::Placed;
+use super::scope::Scope;
+use super::term::{Aggregate, Bound, Piece, Term};
+use crate::entity::FieldPath;
+use crate::error::Error;
+use crate::metadata::{PropertyDef, SqlType};
+use crate::types::PgType;
+
+/// The column that a value is compared with: bound, it is cast to what the column is.
+#[derive(Clone, Copy)]
+pub(super) struct Like<'a> {
+    entity: &'static str,
+    column: &'a str,
+    pg: PgType,
+    sql_type: Option<&'a SqlType>,
+}
+
+impl<'a> Writer<'a> {
+    /// A term that has one value for each row of the current FROM list.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if it leads over a to-many relation outside of an aggregate, [`Error::Conversion`] for a value
+    /// that cannot be bound.
+    pub(super) fn term(&mut self, scope: &mut Scope, term: &Term) -> Result<String, Error> {
+        let mut out = String::new();
+        self.push_term(scope, term, None, &mut out)?;
+        Ok(out)
+    }
+
+    /// The column that has the type of a term.
+    pub(super) fn like(&self, term: &Term) -> Option<Like<'a>> {
+        let (path, property) = term.exemplar()?;
+        let metadata = self.metadata();
+        let mut entity = metadata.of(path.start()).ok()?;
+        for hop in path.hops() {
+            entity = metadata.target(entity.relation(usize::from(*hop))?);
+        }
+        let (column, pg, sql_type) = match entity.properties.get(usize::from(property))? {
+            PropertyDef::Column(column) => (&column.name, column.meta.pg, column.sql_type.as_ref()),
+            PropertyDef::Relation(relation) => {
+                let column = relation.columns.first()?;
+                (&column.name, column.pg, column.sql_type.as_ref())
+            }
+        };
+        Some(Like { entity: entity.meta.name, column, pg, sql_type })
+    }
+
+    /// Appends a term; values in it are cast to what they are `like`.
+    pub(super) fn push_term(
+        &mut self,
+        scope: &mut Scope,
+        term: &Term,
+        like: Option<Like<'a>>,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        match term {
+            Term::Column { path, property } => {
+                let columns = self.locate(scope, path, *property)?.columns;
+                out.push_str(&one(&columns, path)?.text);
+            }
+            Term::Bound(value) => {
+                let entity = self.metadata().entities[scope.start()].meta.name;
+                self.push_bound(value, like, entity, out)?;
+            }
+            Term::Call { function, arguments, uniform } => {
+                let like = if *uniform { self.like(term).or(like) } else { None };
+                out.push_str(function);
+                self.push_terms(scope, arguments, like, out)?;
+            }
+            Term::Infix { operator, left, right } => {
+                out.push('(');
+                self.push_term(scope, left, None, out)?;
+                let _ = write!(out, " {operator} ");
+                self.push_term(scope, right, None, out)?;
+                out.push(')');
+            }
+            Term::Cast { term, to } => {
+                out.push('(');
+                self.push_term(scope, term, None, out)?;
+                let _ = write!(out, ")::{to}");
+            }
+            Term::Raw(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        Piece::Text(text) => out.push_str(text),
+                        Piece::Term(term) => self.push_term(scope, term, None, out)?,
+                    }
+                }
+            }
+            Term::Row(terms) => self.push_terms(scope, terms, None, out)?,
+            Term::Subquery(select) => self.push_subselect(scope, select, out)?,
+            Term::Aggregate(aggregate) => self.push_aggregate(scope, aggregate, out)?,
+            Term::Condition(condition) => {
+                out.push('(');
+                self.expression(scope, condition, out)?;
+                out.push(')');
+            }
+            Term::Case { branches, otherwise } => {
+                let like = self.like(term).or(like);
+                out.push_str("CASE");
+                for (condition, term) in branches {
+                    out.push_str(" WHEN ");
+                    self.expression(scope, condition, out)?;
+                    out.push_str(" THEN ");
+                    self.push_term(scope, term, like, out)?;
+                }
+                if let Some(term) = otherwise {
+                    out.push_str(" ELSE ");
+                    self.push_term(scope, term, like, out)?;
+                }
+                out.push_str(" END");
+            }
+            Term::Outer(term) => {
+                let Some(entered) = scope.go_outside() else {
+                    let entity = self.metadata().entities[scope.start()].meta.name;
+                    let message = format!("{term:?} is said to be outer(), and there is no query around this one");
+                    return Err(Error::validation(entity, message));
+                };
+                let outcome = self.push_term(scope, term, like, out);
+                scope.come_back(&entered);
+                outcome?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `(a, b)`
+    fn push_terms(
+        &mut self,
+        scope: &mut Scope,
+        terms: &[Term],
+        like: Option<Like<'a>>,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        out.push('(');
+        for (index, term) in terms.iter().enumerate() {
+            if index > 0 {
+                out.push_str(", ");
+            }
+            self.push_term(scope, term, like, out)?;
+        }
+        out.push(')');
+        Ok(())
+    }
+
+    /// Binds a value and casts it to what the column is, where that was given by hand. A value may be an array of what the
+    /// column holds, or an element of it.
+    fn push_bound(
+        &mut self,
+        value: &Bound,
+        like: Option<Like<'a>>,
+        entity: &'static str,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let bytes = value.value.clone().map_err(|error| Error::Conversion {
+            entity: like.map_or(entity, |like| like.entity),
+            column: like.map_or("(an expression)", |like| like.column).to_owned(),
+            message: error.message,
+        })?;
+        self.params.push(Param::One(value.pg, bytes));
+        let _ = write!(out, "${}::{}", self.params.len(), value.pg.name);
+        if let Some(like) = like {
+            if value.pg == like.pg {
+                push_cast(out, like.sql_type);
+            } else if value.pg == like.pg.array() {
+                push_array_cast(out, like.sql_type);
+            } else if value.pg.array() == like.pg {
+                push_element_cast(out, like.sql_type);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the call of an aggregate function for the rows of the current FROM list.
+    pub(super) fn push_aggregate_call(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        out.push_str(aggregate.function);
+        out.push('(');
+        if aggregate.distinct {
+            out.push_str("DISTINCT ");
+        }
+        if aggregate.arguments.is_empty() {
+            out.push('*');
+        }
+        for (index, argument) in aggregate.arguments.iter().enumerate() {
+            if index > 0 {
+                out.push_str(", ");
+            }
+            self.push_term(scope, argument, None, out)?;
+        }
+        if !aggregate.order.is_empty() {
+            out.push_str(" ORDER BY ");
+            out.push_str(&self.order(scope, &aggregate.order)?);
+        }
+        out.push(')');
+        if let Some(filter) = &aggregate.filter {
+            out.push_str(" FILTER (WHERE ");
+            self.expression(scope, filter, out)?;
+            out.push(')');
+        }
+        Ok(())
+    }
+}
+
+/// The column of a property that has one.
+fn one<'c, 'a>(columns: &'c [Placed<'a>], path: &FieldPath) -> Result<&'c Placed<'a>, Error> {
+    match columns {
+        [column] => Ok(column),
+        _ => Err(no_column(path)),
+    }
+}

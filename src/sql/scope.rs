@@ -1,0 +1,136 @@
+//! The FROM lists that a term stands in, from the inside out.
+//!
+//! A query, and each sub-query, is a level of its own: its paths start at its entity. Within a level, a path over a to-many
+//! relation opens a further FROM list for the rows that it leads to; whatever goes over the same relation finds these rows
+//! there, and everything else is found further out.
+
+/// One FROM list: the entity that it starts with, and what was joined to it.
+struct Frame {
+    alias: String,
+    entity: usize,
+    /// What was joined, by the path from the frame's entity.
+    joined: Vec<(Vec<u16>, String)>,
+    sql: String,
+    /// The frame around this one.
+    parent: Option<usize>,
+    /// The path from the level's start to the frame's entity.
+    prefix: Vec<u16>,
+    is_level: bool,
+}
+
+/// The FROM lists around a term. The current one is where it stands.
+pub(super) struct Scope {
+    frames: Vec<Frame>,
+    current: usize,
+}
+
+/// A frame to come back to.
+pub(super) struct Entered(usize);
+
+impl Scope {
+    /// A query of an entity.
+    pub(super) fn new(alias: String, entity: usize) -> Self {
+        let mut scope = Self { frames: Vec::new(), current: 0 };
+        scope.push(alias, entity, Vec::new(), true, None);
+        scope
+    }
+
+    fn push(&mut self, alias: String, entity: usize, prefix: Vec<u16>, is_level: bool, parent: Option<usize>) {
+        self.current = self.frames.len();
+        self.frames.push(Frame { alias, entity, joined: Vec::new(), sql: String::new(), parent, prefix, is_level });
+    }
+
+    fn frame(&self, index: usize) -> &Frame {
+        &self.frames[index]
+    }
+
+    /// The alias of the entity that the current FROM list starts with.
+    pub(super) fn alias(&self) -> &str {
+        &self.frame(self.current).alias
+    }
+
+    /// The joins, to be put behind the current FROM list's first entry.
+    pub(super) fn joins(&self) -> &str {
+        &self.frame(self.current).sql
+    }
+
+    /// Opens a query of its own inside of the current one.
+    pub(super) fn enter_level(&mut self, alias: String, entity: usize) -> Entered {
+        let outer = self.current;
+        self.push(alias, entity, Vec::new(), true, Some(outer));
+        Entered(outer)
+    }
+
+    /// Opens a FROM list for the rows that a path of the current level leads to.
+    pub(super) fn enter_rows(&mut self, alias: String, entity: usize, path: Vec<u16>) -> Entered {
+        let outer = self.current;
+        self.push(alias, entity, path, false, Some(outer));
+        Entered(outer)
+    }
+
+    /// Closes the current FROM list, and answers with its joins.
+    pub(super) fn leave(&mut self, entered: Entered) -> String {
+        self.current = entered.0;
+        self.frames.pop().map(|frame| frame.sql).unwrap_or_default()
+    }
+
+    /// Goes to the query around the current one; `None` if there is none.
+    pub(super) fn go_outside(&mut self) -> Option<Entered> {
+        let outside = self.frame(self.level()).parent?;
+        let entered = Entered(self.current);
+        self.current = outside;
+        Some(entered)
+    }
+
+    /// Comes back from [`go_outside`](Self::go_outside).
+    pub(super) fn come_back(&mut self, entered: &Entered) {
+        self.current = entered.0;
+    }
+
+    /// The frame where the current query starts.
+    fn level(&self) -> usize {
+        let mut index = self.current;
+        while let (false, Some(parent)) = (self.frame(index).is_level, self.frame(index).parent) {
+            index = parent;
+        }
+        index
+    }
+
+    /// The entity where the paths of the current query start.
+    pub(super) fn start(&self) -> usize {
+        self.frame(self.level()).entity
+    }
+
+    /// Where a path is found: the frame, its alias and entity, and how many hops lead there.
+    pub(super) fn home(&self, path: &[u16]) -> Home<'_> {
+        let mut index = self.current;
+        loop {
+            let frame = self.frame(index);
+            match frame.parent {
+                Some(parent) if !frame.is_level && !path.starts_with(&frame.prefix) => index = parent,
+                _ => break Home { index, alias: &frame.alias, entity: frame.entity, hops: frame.prefix.len() },
+            }
+        }
+    }
+
+    /// The alias of what was joined to a frame.
+    pub(super) fn joined(&self, frame: usize, path: &[u16]) -> Option<&str> {
+        self.frame(frame).joined.iter().find(|(hops, _)| hops == path).map(|(_, alias)| alias.as_str())
+    }
+
+    /// Adds a join to a frame.
+    pub(super) fn join(&mut self, frame: usize, path: &[u16], alias: &str, sql: &str) {
+        let frame = &mut self.frames[frame];
+        frame.joined.push((path.to_vec(), alias.to_owned()));
+        frame.sql.push_str(sql);
+    }
+}
+
+/// The frame where a path is found.
+pub(super) struct Home<'a> {
+    pub(super) index: usize,
+    pub(super) alias: &'a str,
+    pub(super) entity: usize,
+    /// How many hops of the path lead to the frame.
+    pub(super) hops: usize,
+}
