@@ -102,10 +102,10 @@ pub use entity::{
     Relation, WriteGuard,
 };
 pub use error::Error;
-pub use howdah_derive::{DbEnum, Entity};
+pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Once, Persist, Plain,
-    Propagation, Remove, Repeatedly, Savepoint, Transaction,
+    Asynchronous, CommitCallback, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoKey, MappedSql, Once,
+    Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select, Sql, Transaction,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -119,8 +119,9 @@ pub use query::{
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};
 pub use types::{
-    ArrayElement, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, Json, Key, KeyFrom, KeyPart, Operand,
-    OrderedType, PgType, RowReader, ScalarType, TextType, Version, VersionType,
+    ArrayElement, ColumnReader, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, FromRow, Json, Key, KeyFrom,
+    KeyPart, Operand, OrderedType, PgType, Projection, RowReader, RowValue, ScalarType, SqlValue, TextType, Version,
+    VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

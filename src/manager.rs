@@ -13,8 +13,10 @@ mod keys;
 mod load;
 mod lock;
 mod persist;
+mod select;
 mod session;
 mod shared;
+mod sql;
 mod transaction;
 mod write;
 
@@ -22,8 +24,10 @@ pub use find::Find;
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;
 pub use persist::{Persist, Remove};
+pub use select::Select;
 pub(crate) use session::Session;
 pub(crate) use shared::Shared;
+pub use sql::{EntitySql, MappedSql, Row, Sql};
 pub use transaction::{Asynchronous, CommitCallback, Once, Plain, Propagation, Repeatedly, Savepoint, Transaction};
 pub use write::FlushSummary;
 

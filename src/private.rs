@@ -1,4 +1,4 @@
-//! What the code of `#[derive(Entity)]` and `#[derive(DbEnum)]` names. Not part of the public interface: it changes with the macro.
+//! What the code of `#[derive(Entity)]`, `#[derive(DbEnum)]` and `#[derive(Projection)]` names. Not part of the public interface: it changes with the macro.
 //!
 //! Generated code knows one path, `::howdah::__private`, so that it works whatever the user has imported, shadowed or
 //! renamed.
@@ -28,8 +28,11 @@ pub use crate::error::Error;
 pub use crate::metadata::{
     CheckMeta, EntityMeta, EntityRegistration, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
 };
-pub use crate::query::{Column, collects, refers_to};
-pub use crate::types::{DbEnum, EnumMeta, OrderedEnum, RowReader};
+pub use crate::query::{Column, collects, projects, refers_to};
+pub use crate::types::{
+    AsColumn, AsMany, AsOne, AsOptional, ColumnReader, ColumnShape, DbEnum, EnumMeta, ExpectedRow, FieldShape, FromRow,
+    OrderedEnum, Projection, ProjectionField, ProjectionFieldMeta, ProjectionMeta, RowReader,
+};
 
 use crate::entity::IntoEntity;
 use crate::metadata::ColumnType;
@@ -75,6 +78,19 @@ impl<R> Debug for RootedPath<R> {
 /// [`Error::Conversion`] if the column holds something else.
 pub fn read<C: ColumnType>(row: &mut RowReader<'_>) -> Result<C, Error> {
     C::read(row)
+}
+
+/// The description of a field of a projection.
+pub const fn projection_field<K, F: ProjectionField<K>>(name: &'static str) -> ProjectionFieldMeta {
+    ProjectionFieldMeta { name, shape: F::SHAPE }
+}
+
+/// Reads a field of a projection.
+///
+/// # Errors
+/// [`Error::Conversion`] if the columns hold something else.
+pub fn read_field<K, F: ProjectionField<K>>(row: &mut ColumnReader<'_>) -> Result<F, Error> {
+    F::read_field(row)
 }
 
 /// The value of a `default`, `on_create` or `on_update`, without its type.

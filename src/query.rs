@@ -38,6 +38,7 @@ mod operators;
 mod order;
 mod path;
 mod populate;
+mod projection_check;
 mod relation_check;
 
 pub use column::Column;
@@ -52,4 +53,5 @@ pub use order::{IntoOrder, Order};
 pub use path::{LoadPath, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
+pub use projection_check::*;
 pub use relation_check::*;

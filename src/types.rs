@@ -9,22 +9,31 @@ use std::fmt::Debug;
 mod array;
 mod binary;
 mod boolean;
+mod column_reader;
 mod datetime;
 mod enumeration;
 mod json;
 mod key;
 mod number;
+mod projection;
 mod row;
+mod sql_value;
 mod text;
 mod uuid;
 mod version;
 
 pub(crate) use array::for_each_element;
+pub use column_reader::ColumnReader;
 pub use enumeration::{DbEnum, EnumMeta, EnumStorage, OrderedEnum};
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
+pub use projection::{
+    AsColumn, AsMany, AsOne, AsOptional, ColumnShape, ExpectedRow, FieldShape, FromRow, Projection, ProjectionField,
+    ProjectionFieldMeta, ProjectionMeta, RowValue,
+};
 pub(crate) use row::RawColumn;
 pub use row::RowReader;
+pub use sql_value::SqlValue;
 pub use version::{Version, VersionType};
 
 /// A PostgreSQL type, with the OIDs that the server gives its values and its arrays.

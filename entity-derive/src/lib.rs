@@ -14,6 +14,7 @@ mod errors;
 mod field_type;
 mod model;
 mod parse;
+mod projection;
 mod self_type;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,23 @@ pub fn derive_entity(input: TokenStream) -> TokenStream {
 pub fn derive_db_enum(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     enumeration::expand(&input).into()
+}
+
+/// Makes a struct with named fields something that rows are read into.
+///
+/// A field is read from the entity's field (or, of plain SQL, the column) of the same name; `#[projection(rename = "…")]`
+/// names another one, also behind to-one relations: `"author.name"`. A field is
+///
+/// * a column: a type that columns have, or an `Option` of one where it may be NULL;
+/// * another projection, of what a to-one relation leads to: an `Option` where the relation may be missing;
+/// * a `Vec` of projections, of what a to-many relation leads to, in the order of their keys.
+///
+/// With `#[projection(entity = User)]` on the struct the compiler compares the fields with those of the entity; without,
+/// that is done when the query runs, before anything is sent.
+#[proc_macro_derive(Projection, attributes(projection))]
+pub fn derive_projection(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    projection::expand(&input).into()
 }
 
 fn expand(mut input: DeriveInput) -> proc_macro2::TokenStream {

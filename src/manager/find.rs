@@ -26,7 +26,7 @@ type Cells = Vec<Arc<dyn AnyCell>>;
 /// A query for entities, made by [`EntityManager::find`]. `.await` runs it and answers with the entities, managed.
 #[must_use = "a find does nothing until it is awaited"]
 pub struct Find<T: Entity> {
-    em: EntityManager,
+    pub(super) em: EntityManager,
     pub(super) plan: FindPlan,
     entity: PhantomData<fn() -> T>,
 }
@@ -101,7 +101,7 @@ impl<T: Entity> Find<T> {
     }
 }
 
-fn fields<T: Entity>() -> T::Fields<T> {
+pub(super) fn fields<T: Entity>() -> T::Fields<T> {
     T::Fields::at(FieldPath::root(T::meta))
 }
 
@@ -357,8 +357,7 @@ impl EntityManager {
     async fn count_plan(&self, plan: &Selection) -> Result<u64, Error> {
         let statement = sql::count(&self.session.orm.metadata, plan)?;
         let answer = self.executor().await?.run(&statement).await?;
-        let counted = first_column(&answer.rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
-        Ok(counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+        Ok(count_of(&answer.rows))
     }
 
     async fn exists_plan(&self, plan: &Selection) -> Result<bool, Error> {
@@ -366,6 +365,12 @@ impl EntityManager {
         let answer = self.executor().await?.run(&statement).await?;
         Ok(first_column(&answer.rows) == Some(&[1]))
     }
+}
+
+/// What `count(*)` has answered.
+pub(super) fn count_of(rows: &[Row]) -> u64 {
+    let counted = first_column(rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
+    counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
 
 fn first_column(rows: &[tokio_postgres::Row]) -> Option<&[u8]> {
@@ -377,7 +382,7 @@ fn handle<T: Entity>(graph: Arc<UnitOfWork>, cell: Arc<dyn AnyCell>) -> Option<M
     Managed::from_cell(cell, graph as Arc<dyn Graph>)
 }
 
-fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
+pub(super) fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
     let graph = Arc::clone(graph) as Arc<dyn Graph>;
     cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()
 }

@@ -194,6 +194,14 @@ impl EntityDef {
         self.meta.properties.get(property).map_or("", |property| property.name)
     }
 
+    /// The names of all columns of the table.
+    pub(crate) fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.properties.iter().flat_map(|property| match property {
+            PropertyDef::Column(column) => vec![column.name.as_str()],
+            PropertyDef::Relation(relation) => relation.columns.iter().map(|column| column.name.as_str()).collect(),
+        })
+    }
+
     /// The columns of the properties with these names.
     pub(super) fn columns_of(&self, names: &[&str]) -> Vec<String> {
         let mut columns = Vec::new();

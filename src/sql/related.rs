@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::condition::{Writer, not_a_relation};
 use super::expression::{Expression, Quantifier};
-use super::identifier::push_table;
+use super::identifier::{push_column, push_table};
 use super::scope::Scope;
 use super::select::push_column_pairs;
 use super::term::Aggregate;
@@ -14,20 +14,22 @@ use crate::error::Error;
 use crate::metadata::{EntityDef, RelationDef};
 
 /// The rows of a relation: `FROM target AS t1 JOIN pivot … WHERE <link>`.
-struct Rows<'a> {
-    target: &'a EntityDef,
-    alias: String,
-    from: String,
-    link: String,
+pub(super) struct Rows<'a> {
+    pub(super) target: &'a EntityDef,
+    pub(super) alias: String,
+    pub(super) from: String,
+    pub(super) link: String,
+    /// The column of the pivot table that the rows are ordered by, if they have an order.
+    pub(super) order: Option<String>,
 }
 
 impl<'a> Writer<'a> {
     /// The rows of a to-many relation of the entity with this alias.
-    fn rows(&mut self, alias: &str, entity: &'a EntityDef, property: u16) -> Result<Rows<'a>, Error> {
+    pub(super) fn rows(&mut self, alias: &str, entity: &'a EntityDef, property: u16) -> Result<Rows<'a>, Error> {
         let relation = entity.relation(usize::from(property)).ok_or_else(|| not_a_relation(entity))?;
         let target = self.metadata().target(relation);
         let own = self.alias();
-        let (mut from, mut link) = (String::new(), String::new());
+        let (mut from, mut link, mut order) = (String::new(), String::new(), None);
         push_table(&mut from, target.schema.as_deref(), &target.table);
         let _ = write!(from, " AS {own}");
         if let Some(pivot) = &relation.pivot {
@@ -37,11 +39,16 @@ impl<'a> Writer<'a> {
             let _ = write!(from, " AS {pivot_alias} ON ");
             push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, &own, &target.key);
             push_column_pairs(&mut link, &pivot_alias, &pivot.join, alias, &entity.key);
+            order = pivot.order.as_ref().map(|column| {
+                let mut text = String::new();
+                push_column(&mut text, &pivot_alias, column);
+                text
+            });
         } else {
             let owning = self.owning(entity, relation)?;
             push_column_pairs(&mut link, &own, &owning.columns, alias, &entity.key);
         }
-        Ok(Rows { target, alias: own, from, link })
+        Ok(Rows { target, alias: own, from, link, order })
     }
 
     fn owning(&self, entity: &EntityDef, relation: &RelationDef) -> Result<&'a RelationDef, Error> {
@@ -69,7 +76,7 @@ impl<'a> Writer<'a> {
         condition: &Expression,
         out: &mut String,
     ) -> Result<(), Error> {
-        let (Rows { target, alias, from, link }, prefix) = self.rows_of(scope, path, hops)?;
+        let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
         let entered = scope.enter_rows(alias, target.index, prefix);
         let mut text = String::new();
         self.expression(scope, condition, &mut text)?;
@@ -89,7 +96,7 @@ impl<'a> Writer<'a> {
         out: &mut String,
     ) -> Result<(), Error> {
         let (alias, entity) = self.place(scope, path)?;
-        let Rows { target, alias, from, link } = self.rows(&alias, entity, property)?;
+        let Rows { target, alias, from, link, .. } = self.rows(&alias, entity, property)?;
         let entered = scope.enter_level(alias, target.index);
         let mut text = String::new();
         self.expression(scope, inner, &mut text)?;
@@ -116,7 +123,7 @@ impl<'a> Writer<'a> {
             follow = self.first_many(scope, path.hops())?.map(|hops| (*path, hops)).or(follow);
         }
         let Some((path, hops)) = follow else { return self.push_aggregate_call(scope, aggregate, out) };
-        let (Rows { target, alias, from, link }, prefix) = self.rows_of(scope, path, hops)?;
+        let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
         let entered = scope.enter_rows(alias, target.index, prefix);
         for path in paths {
             while let Some(hops) = self.first_many(scope, path.hops())? {

@@ -195,6 +195,18 @@ impl<'e> Arguments<'e> {
         }
     }
 
+    /// `name = some::Type`.
+    pub fn path(&mut self, name: &str) -> Option<syn::Path> {
+        let argument = self.take(name)?;
+        match argument.value {
+            Value::Single(Expr::Path(path)) if path.qself.is_none() => Some(path.path),
+            _ => {
+                self.refuse(argument.span, format!("`{name}` needs the name of a type: {name} = User"));
+                None
+            }
+        }
+    }
+
     /// `name = field`, the name of a field without quotes.
     pub fn field(&mut self, name: &str) -> Option<Ident> {
         let argument = self.take(name)?;

@@ -1,0 +1,272 @@
+//! SQL that users write: its placeholders become bind parameters, which are cast to the type of their value, so that their
+//! type is never guessed by the server.
+//!
+//! A placeholder is a `?`, or `$1`, `$2`, … where the text uses those. Literals, quoted identifiers and comments are left
+//! alone.
+
+use std::fmt::Write as _;
+
+use super::parameter::{Param, Statement};
+use super::select::push_select_list;
+use crate::error::Error;
+use crate::metadata::{EntityDef, Metadata};
+use crate::types::{ConversionError, PgType};
+
+/// What stands in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece<'t> {
+    Text(&'t str),
+    /// `?`
+    Next,
+    /// `??`: the operator `?`.
+    Operator,
+    /// `$1`
+    Number(&'t str, usize),
+}
+
+/// A value for a placeholder, as it was given.
+pub(crate) type PlainValue = Result<(PgType, Option<bytes::Bytes>), ConversionError>;
+
+/// The statement that a text and its values are.
+///
+/// # Errors
+/// [`Error::Validation`] if there are more or fewer values than placeholders, [`Error::Conversion`] for a value that
+/// PostgreSQL cannot hold.
+pub(crate) fn plain(text: &str, values: Vec<PlainValue>) -> Result<Statement, Error> {
+    let pieces = pieces(text);
+    let highest = pieces.iter().filter_map(|piece| match piece {
+        Piece::Number(_, number) => Some(*number),
+        _ => None,
+    });
+    let (numbered, placeholders) = match highest.max() {
+        Some(highest) => (true, highest),
+        None => (false, pieces.iter().filter(|piece| **piece == Piece::Next).count()),
+    };
+    if placeholders != values.len() {
+        let also = if numbered { " (where $1 is used, `?` is an operator)" } else { " (an operator `?` is spelled `??`)" };
+        let message = format!("the SQL has {placeholders} placeholders, and {} values are given{also}", values.len());
+        return Err(Error::Validation { entity: None, message });
+    }
+    let mut params = Vec::with_capacity(values.len());
+    let mut types = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        let (pg, value) = value.map_err(|error| Error::Conversion {
+            entity: "SQL",
+            column: format!("${}", index + 1),
+            message: error.message,
+        })?;
+        types.push(pg.name);
+        params.push(Param::One(pg, value));
+    }
+    let mut out = String::with_capacity(text.len() + params.len() * 8);
+    let mut next = 0;
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Next if numbered => out.push('?'),
+            Piece::Operator if numbered => out.push_str("??"),
+            Piece::Operator => out.push('?'),
+            Piece::Next => {
+                let _ = write!(out, "${}::{}", next + 1, types.get(next).copied().unwrap_or_default());
+                next += 1;
+            }
+            Piece::Number(_, number) => {
+                let pg = number.checked_sub(1).and_then(|index| types.get(index));
+                let pg = pg.ok_or_else(|| Error::Validation {
+                    entity: None,
+                    message: format!("there is no placeholder ${number}: they are counted from $1"),
+                })?;
+                let _ = write!(out, "${number}::{pg}");
+            }
+        }
+    }
+    Ok(Statement { text: out.into(), params })
+}
+
+/// The same rows, with the columns of an entity in the order in which it is read.
+///
+/// Done on the server, so that types which are read as others are cast as in every other SELECT. The server complains of a
+/// column that is not there: [`missing_column`] understands it.
+pub(crate) fn plain_entities(metadata: &Metadata, entity: &EntityDef, statement: Statement) -> Statement {
+    let (mut list, mut joins) = (String::new(), String::new());
+    push_select_list(metadata, entity, &mut list, &mut joins);
+    let inner = statement.text.trim_end().trim_end_matches(';');
+    // The line break ends a comment that the text may end with.
+    let mut text = format!("WITH \"plain rows\" AS (\n{inner}\n) SELECT {list} FROM ");
+    if joins.is_empty() {
+        text.push_str("\"plain rows\" AS t0");
+    } else {
+        // A join may change the order that the text has asked for.
+        text.push_str("(SELECT *, row_number() OVER () AS \"plain order\" FROM \"plain rows\") AS t0");
+        text.push_str(&joins);
+        text.push_str(" ORDER BY t0.\"plain order\"");
+    }
+    Statement { text: text.into(), params: statement.params }
+}
+
+/// The column of the entity that the rows of a text do not have, by what the server has said to [`plain_entities`].
+pub(crate) fn missing_column<'e>(entity: &'e EntityDef, error: &Error) -> Option<&'e str> {
+    let Error::Database { sqlstate, message, .. } = error else { return None };
+    if sqlstate != "42703" {
+        return None;
+    }
+    // `column t0.email does not exist`, in whatever language; names are quoted where they need it.
+    entity.column_names().find(|name| {
+        let named = |written: &str| {
+            message.match_indices(written).any(|(start, _)| {
+                let behind = message[start + written.len()..].chars().next();
+                !behind.is_some_and(|character| character.is_alphanumeric() || character == '_')
+            })
+        };
+        named(&format!("t0.{name}")) || named(&format!("t0.\"{name}\""))
+    })
+}
+
+/// Takes a text apart.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let bytes = text.as_bytes();
+    let mut pieces = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+    while let Some(byte) = bytes.get(at) {
+        let inside_word = at > 0 && is_word(bytes[at - 1]);
+        let found = match byte {
+            b'\'' => {
+                let escapes = at > 0 && matches!(bytes[at - 1], b'e' | b'E') && !(at > 1 && is_word(bytes[at - 2]));
+                at = end_of_quoted(bytes, at, b'\'', escapes);
+                continue;
+            }
+            b'"' => {
+                at = end_of_quoted(bytes, at, b'"', false);
+                continue;
+            }
+            b'-' if bytes.get(at + 1) == Some(&b'-') => {
+                at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at);
+                continue;
+            }
+            b'/' if bytes.get(at + 1) == Some(&b'*') => {
+                at = end_of_comment(bytes, at);
+                continue;
+            }
+            b'$' if !inside_word => {
+                let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if digits > 0 {
+                    let written = &text[at..=at + digits];
+                    // A number that is too large has no value, which is reported.
+                    let number = written[1..].parse().unwrap_or(usize::MAX);
+                    (digits + 1, Piece::Number(written, number))
+                } else {
+                    at = end_of_dollars(bytes, at);
+                    continue;
+                }
+            }
+            b'?' if bytes.get(at + 1) == Some(&b'?') => (2, Piece::Operator),
+            b'?' => (1, Piece::Next),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        if start < at {
+            pieces.push(Piece::Text(&text[start..at]));
+        }
+        pieces.push(found.1);
+        at += found.0;
+        start = at;
+    }
+    if start < text.len() {
+        pieces.push(Piece::Text(&text[start..]));
+    }
+    pieces
+}
+
+/// Behind the quote that ends what begins at `at`; doubled quotes are taken as two of them.
+fn end_of_quoted(bytes: &[u8], at: usize, quote: u8, escapes: bool) -> usize {
+    let mut at = at + 1;
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            b'\\' if escapes => 2,
+            byte if *byte == quote => return at + 1,
+            _ => 1,
+        };
+    }
+    bytes.len()
+}
+
+/// Behind a comment, which may have others inside.
+fn end_of_comment(bytes: &[u8], at: usize) -> usize {
+    let (mut at, mut depth) = (at, 0_usize);
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'/', b'*', ..] => {
+                depth += 1;
+                at += 2;
+            }
+            [b'*', b'/', ..] => {
+                depth -= 1;
+                at += 2;
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Behind a literal between `$tag$`; behind the `$` if it begins none.
+fn end_of_dollars(bytes: &[u8], at: usize) -> usize {
+    let tag = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    if bytes.get(at + 1 + tag) != Some(&b'$') {
+        return at + 1;
+    }
+    let (quote, rest) = bytes[at..].split_at(tag + 2);
+    let end = rest.windows(quote.len()).position(|window| window == quote);
+    end.map_or(bytes.len(), |end| at + quote.len() + end + quote.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SqlValue;
+
+    fn text(text: &str, values: &[&dyn SqlValue]) -> Result<String, String> {
+        let statement = plain(text, values.iter().map(|value| value.bind()).collect());
+        statement.map(|statement| statement.text.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn placeholders_are_bound_with_their_types() {
+        let cases: [(&str, &[&dyn SqlValue], &str); 8] = [
+            ("select ?", &[&1_i64], "select $1::int8"),
+            ("select ?, ?", &[&"a", &None::<i32>], "select $1::text, $2::int4"),
+            ("select $2, $1, $2", &[&1_i16, &true], "select $2::bool, $1::int2, $2::bool"),
+            ("where a ?? 'b' and c=?", &[&vec![1_i32]], "where a ? 'b' and c=$1::int4[]"),
+            ("where a ? 'b' and c=$1", &[&1_i32], "where a ? 'b' and c=$1::int4"),
+            ("select '?', \"?\", E'\\'?', '''?' -- ?\n, ?", &[&1_i64], "select '?', \"?\", E'\\'?', '''?' -- ?\n, $1::int8"),
+            ("select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, ?", &[&1_i64], "select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, $1::int8"),
+            ("select 'ü' || ?", &[&"é"], "select 'ü' || $1::text"),
+        ];
+        for (written, values, expected) in cases {
+            assert_eq!(text(written, values).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        assert!(text("select ?", &[]).unwrap_err().starts_with("the SQL has 1 placeholders, and 0 values are given"));
+        assert!(text("select 1", &[&1_i64]).unwrap_err().contains("0 placeholders, and 1 values"));
+        assert!(text("select $2", &[&1_i64]).unwrap_err().contains("2 placeholders, and 1 values"));
+        assert!(text("select $0, $1", &[&1_i64]).unwrap_err().contains("counted from $1"));
+        assert!(text("select $99999999999999999999999", &[&1_i64]).is_err());
+        assert!(text("select ?", &[&"a\0"]).unwrap_err().contains("NUL"));
+    }
+
+    #[test]
+    fn texts_that_end_in_the_middle_are_left_to_the_server() {
+        for written in ["'", "\"", "/*", "/* /* */", "$a$", "$", "--", "E'\\", "-", "$tag"] {
+            assert_eq!(text(written, &[]).as_deref(), Ok(written));
+        }
+    }
+}
