@@ -104,8 +104,8 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity};
 pub use manager::{
-    Asynchronous, CommitCallback, EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Once, Persist, Plain,
-    Propagation, Remove, Repeatedly, Savepoint, Transaction,
+    Asynchronous, CommitCallback, EntityManager, Find, FlushSummary, IdAllocation, IntoKey, Loading, Once, Persist,
+    Plain, Propagation, Remove, Repeatedly, Savepoint, Transaction,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -113,7 +113,8 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Column, Condition, Criteria, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany, ToOne,
+    Column, Condition, Criteria, IntoOrder, LoadPath, LoadStrategy, LockMode, Order, Populate, PopulatePath, ToMany,
+    ToOne,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

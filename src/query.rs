@@ -36,6 +36,7 @@ mod order;
 mod path;
 mod populate;
 mod relation_check;
+mod strategy;
 
 pub use condition::Condition;
 pub use criteria::Criteria;
@@ -48,3 +49,4 @@ pub use path::{Column, LoadPath, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use relation_check::*;
+pub use strategy::LoadStrategy;

@@ -25,8 +25,8 @@ pub(crate) use array::for_each_element;
 pub use enumeration::{DbEnum, EnumMeta, EnumStorage, OrderedEnum};
 pub use json::Json;
 pub use key::{EntityKey, Key, KeyFrom, KeyPart};
-pub(crate) use row::RawColumn;
 pub use row::RowReader;
+pub(crate) use row::{RawColumn, RowView, read_record};
 pub use version::{Version, VersionType};
 
 /// A PostgreSQL type, with the OIDs that the server gives its values and its arrays.

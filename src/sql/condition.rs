@@ -9,7 +9,7 @@ use super::placed::{Location, Place, Placed, Scope, placed, push_any_of};
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, Metadata, RelationDef};
+use crate::metadata::{EntityDef, KeyColumnDef, Metadata, RelationDef};
 use crate::types::Key;
 
 /// Writes conditions and collects their parameters.
@@ -42,6 +42,18 @@ impl<'a> Writer<'a> {
     pub(super) fn bind_count(&mut self, count: u64) -> String {
         self.params.push(Param::int8(i64::try_from(count).unwrap_or(i64::MAX)));
         format!("${}::int8", self.params.len())
+    }
+
+    /// Binds keys, an array a column; answers with the number of the first parameter.
+    pub(super) fn bind_keys(
+        &mut self,
+        entity: &EntityDef,
+        columns: &[KeyColumnDef],
+        keys: &[Key],
+    ) -> Result<usize, Error> {
+        let first = self.params.len() + 1;
+        self.params.extend(key_params(entity, columns, keys)?);
+        Ok(first)
     }
 
     /// Binds a value and casts it to what the column is, where that was given by hand. A value may be an array of what
@@ -298,6 +310,16 @@ impl<'a> Writer<'a> {
         out.push(')');
         Ok(())
     }
+}
+
+/// Keys as parameters, an array a column.
+pub(super) fn key_params(entity: &EntityDef, columns: &[KeyColumnDef], keys: &[Key]) -> Result<Vec<Param>, Error> {
+    let types = columns.iter().map(|column| column.pg);
+    key_arrays(types, keys.iter(), keys.len()).map_err(|error| Error::Conversion {
+        entity: entity.meta.name,
+        column: "of the key".to_owned(),
+        message: error.message,
+    })
 }
 
 fn push_operator(out: &mut String, operator: Operator, value: &str) {
