@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::manager::IdAllocation;
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
+use crate::query::LoadStrategy;
 
 /// The options of an [`Orm`]. Made by [`Orm::builder`].
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct OrmBuilder {
     naming: Box<dyn NamingStrategy>,
     log: Option<StatementLog>,
     pub(crate) id_allocation: IdAllocation,
+    pub(crate) load_strategy: LoadStrategy,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -64,6 +66,7 @@ impl Default for OrmBuilder {
             entities: None,
             naming: Box::new(UnderscoreNamingStrategy),
             log: None,
+            load_strategy: LoadStrategy::default(),
             id_allocation: IdAllocation::default(),
         }
     }
@@ -236,6 +239,13 @@ impl OrmBuilder {
     #[must_use]
     pub const fn id_allocation(mut self, allocation: IdAllocation) -> Self {
         self.id_allocation = allocation;
+        self
+    }
+
+    /// How relations are loaded that are populated, where a query does not say. Default: [`LoadStrategy::Balanced`].
+    #[must_use]
+    pub const fn load_strategy(mut self, strategy: LoadStrategy) -> Self {
+        self.load_strategy = strategy;
         self
     }
 

@@ -104,8 +104,8 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoKey, MappedSql, Once,
-    Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select, Sql, Transaction,
+    Asynchronous, CommitCallback, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoKey, Loading,
+    MappedSql, Once, Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select, Sql, Transaction,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -113,8 +113,8 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, LoadPath, LockMode, Order, Populate, PopulatePath, ToMany,
-    ToOne,
+    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, LoadPath, LoadStrategy, LockMode, Order, Populate,
+    PopulatePath, ToMany, ToOne,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -1,9 +1,95 @@
 //! Runs finds: rows → entities of the identity map → relations.
+//!
+//! A tree of relations is planned as parts, which `sql` writes as statements. A strategy says which relations share a part
+//! with their owner (to-one relations can be joined), and whether all parts are sent at once or depth by depth. Then the
+//! tree is walked: what is missing after all is loaded, what is there is not asked for again.
 
+mod forest;
 mod hydrate;
+mod owners;
+mod part;
 mod rows;
-mod select_in;
+mod walk;
 
+use std::sync::Arc;
+
+use crate::driver::LazyExecutor;
+use crate::error::Error;
+use crate::metadata::AnyCell;
+use crate::query::{LoadStrategy, PopulateNode};
+use crate::sql::{Selection, StatementTexts};
+use crate::unit_of_work::UnitOfWork;
+
+use forest::Forest;
 pub(crate) use hydrate::Hydrator;
+use part::Intake;
 pub(crate) use rows::{ReadRow, RowIntake};
-pub(crate) use select_in::populate;
+use walk::Branch;
+
+type Cells = Vec<Arc<dyn AnyCell>>;
+
+/// Loads entities and their relations into a graph.
+pub(crate) struct Loader<'a> {
+    pub(crate) graph: &'a Arc<UnitOfWork>,
+    pub(crate) texts: &'a StatementTexts,
+    pub(crate) executor: LazyExecutor<'a>,
+    pub(crate) strategy: LoadStrategy,
+}
+
+impl Loader<'_> {
+    /// The entities of a selection, in its order, with relations. `depth` is how many depths of relations are asked for
+    /// together with the entities, if the strategy does not ask for all.
+    ///
+    /// # Errors
+    /// What the server answered; [`Error::EntityBorrowed`] if this thread holds a guard of one of the entities.
+    pub(crate) async fn find(
+        &mut self,
+        selection: &Selection,
+        nodes: &[PopulateNode],
+        depth: usize,
+    ) -> Result<Cells, Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let entity = metadata.of(selection.meta)?;
+        let depth = if self.strategy.is_whole() { usize::MAX } else { depth };
+        let mut forest = Forest::new(&metadata, self.strategy);
+        forest.add_roots(entity, selection, nodes, depth);
+        let (taken, is_one_moment) = if forest.parts.len() > 1 {
+            let owners = forest.parts.iter().map(|_| None).collect();
+            self.fly(&forest, owners).await?
+        } else {
+            // Rows are taken in as they arrive.
+            let statement = crate::sql::select(&metadata, selection, &forest.parts[0].shape)?;
+            let mut intake = Intake::new(self.graph, &forest, 0);
+            let executor = self.executor.get().await?;
+            executor.stream(&statement, &mut |rows| intake.take_roots(rows)).await?;
+            (vec![intake.finish()], true)
+        };
+        let Some(mut roots) = taken.into_iter().next() else { return Ok(Vec::new()) };
+        let cells = std::mem::take(&mut roots.cells);
+        if nodes.is_empty() || cells.is_empty() {
+            return Ok(cells);
+        }
+        let is_complete = roots.all_fresh && depth == usize::MAX && is_one_moment;
+        let branches = if is_complete {
+            Vec::new()
+        } else if roots.all_fresh && forest.parts.len() == 1 {
+            roots.cells.clone_from(&cells);
+            forest.below(0, &mut roots, 0)
+        } else {
+            let fresh = roots.fresh && forest.parts.len() == 1;
+            vec![Branch { entity, cells: cells.clone(), nodes: nodes.iter().collect(), fresh, asked: depth }]
+        };
+        self.walk(branches).await?;
+        Ok(cells)
+    }
+
+    /// Loads relations of loaded entities, as far as they are not loaded.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn populate(&mut self, entity: usize, cells: Cells, nodes: &[PopulateNode]) -> Result<(), Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let entity = &metadata.entities[entity];
+        self.walk(vec![Branch { entity, cells, nodes: nodes.iter().collect(), fresh: false, asked: 0 }]).await
+    }
+}

@@ -2,7 +2,7 @@
 
 pub use crate::{
     Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, IsolationLevel, Json,
-    LockMode, Managed, Orm, Projection, Propagation, Ref, TransactionOptions, entities,
+    LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, TransactionOptions, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};

@@ -40,6 +40,7 @@ mod path;
 mod populate;
 mod projection_check;
 mod relation_check;
+mod strategy;
 
 pub use column::Column;
 pub use condition::Condition;
@@ -55,3 +56,4 @@ pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;
 pub use relation_check::*;
+pub use strategy::LoadStrategy;

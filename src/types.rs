@@ -31,8 +31,8 @@ pub use projection::{
     AsColumn, AsMany, AsOne, AsOptional, ColumnShape, ExpectedRow, FieldShape, FromRow, Projection, ProjectionField,
     ProjectionFieldMeta, ProjectionMeta, RowValue,
 };
-pub(crate) use row::RawColumn;
 pub use row::RowReader;
+pub(crate) use row::{RawColumn, RowView, read_record};
 pub use sql_value::SqlValue;
 pub use version::{Version, VersionType};
 

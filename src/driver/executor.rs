@@ -87,4 +87,20 @@ impl Executor {
         };
         answers.into_iter().collect()
     }
+
+    /// Whether this is the connection of an open transaction.
+    pub(crate) const fn is_transaction(&self) -> bool {
+        matches!(self, Self::Transaction(_))
+    }
+
+    /// Runs statements pipelined, as of one moment: in a transaction of their own, if none is open; one round trip.
+    ///
+    /// # Errors
+    /// What the server answered to the first that failed.
+    pub(crate) async fn snapshot(&self, statements: &[Statement]) -> Result<Vec<Answer>, Error> {
+        match self {
+            Self::Pooled(connection) => TransactionConnection::snapshot(connection.clone(), statements).await,
+            Self::Transaction(_) => self.run_all(statements).await,
+        }
+    }
 }

@@ -17,7 +17,8 @@ use super::pipeline::Posted;
 use crate::error::Error;
 use crate::sql::Statement;
 use crate::sql::transaction::{
-    COMMIT, NUMBER, READ_ONLY, ROLLBACK, TransactionOptions, begin, release, rollback_to, savepoint, savepoint_name,
+    COMMIT, IsolationLevel, NUMBER, READ_ONLY, ROLLBACK, TransactionOptions, begin, release, rollback_to, savepoint,
+    savepoint_name,
 };
 
 /// An open transaction. Dropping it rolls back: the `ROLLBACK` is sent before the connection goes back to the pool, so
@@ -321,6 +322,35 @@ impl TransactionConnection {
             }
             (_, Err(error)) => Err(error.into()),
         }
+    }
+
+    /// Runs statements in a read-only transaction of their own that sees what was committed before it began, all in one
+    /// flight: one round trip.
+    ///
+    /// # Errors
+    /// What the server answered to the first statement that failed.
+    ///
+    /// # Cancel safety
+    /// COMMIT is sent by the first poll, behind the statements: the transaction ends even if the future is dropped.
+    pub(super) async fn snapshot(connection: Connection, statements: &[Statement]) -> Result<Vec<Answer>, Error> {
+        let options = TransactionOptions::new().isolation(IsolationLevel::RepeatableRead).read_only();
+        let this = Self::begin_with(connection, options);
+        let mut work = pin!(this.connection.run_all(statements));
+        let mut ending = None;
+        let answers = poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if ending.is_none() {
+                ending = Some(this.connection.post(COMMIT));
+                this.sent.lock().open = false;
+            }
+            polled
+        })
+        .await;
+        this.settle().await?;
+        if let Some(ending) = ending {
+            ending.answer().await.map_err(|error| this.connection.error(error))?;
+        }
+        answers.into_iter().collect()
     }
 
     /// Rolls back without waiting for the answer. Nothing is sent any more after that.

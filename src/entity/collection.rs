@@ -53,9 +53,19 @@ impl<T: Entity> Collection<T> {
         Self { items: Items::new(Known::Unknown, Some(relation)), entity: PhantomData }
     }
 
-    /// Whether [`items`](Self::items) would answer with the items.
+    /// Whether [`items`](Self::items) would answer with all items.
     pub fn is_loaded(&self) -> bool {
-        self.items.is_known() && !self.items.has_unloaded()
+        self.items.is_known() && !self.items.has_unloaded() && !self.items.is_part()
+    }
+
+    /// Whether the collection shows some of its items: those that a populate with options has asked for (a filter, a limit,
+    /// an offset).
+    ///
+    /// [`items`](Self::items), [`len`](Self::len) and [`is_empty`](Self::is_empty) then speak of these.
+    /// [`add`](Self::add), [`remove`](Self::remove), [`set`](Self::set) and [`remove_all`](Self::remove_all) change what is
+    /// shown; what is not shown stays as it is in the database. A populate without options loads the others.
+    pub const fn is_partial(&self) -> bool {
+        self.items.is_part()
     }
 
     /// The items: what was loaded, with what was added and without what was removed since.

@@ -7,115 +7,186 @@ use std::sync::Arc;
 use indexmap::map::Entry;
 use rustc_hash::FxHashSet;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, PropertyDef, address};
-use crate::types::{Key, KeyPart, RawColumn, RowReader};
+use crate::types::{Key, KeyPart, RowReader, RowView};
 use crate::unit_of_work::{UnitOfWork, merge};
 
-/// Takes in rows whose first columns are those of an entity's SELECT list.
+/// Takes in rows that have the columns of an entity from some offset on.
 pub(crate) struct Hydrator<'a> {
     graph: &'a Arc<UnitOfWork>,
     entity: &'a EntityDef,
+    /// Where the entity's columns stand.
+    offset: usize,
     /// Whether fields that were changed are overwritten: a refresh.
     overwrite: bool,
+    keep: Keep,
+    /// How many entities of the type there were at the beginning: those behind them were made since, of rows that say
+    /// nothing else than the ones to come.
+    known: usize,
     types_checked: bool,
+    fresh: bool,
     cells: Vec<Arc<dyn AnyCell>>,
+    seen: FxHashSet<usize>,
     /// The addresses of entities that were there already and have taken in a row: the rows of one result agree, so a join
     /// that repeats an entity has nothing new to say of it.
     merged: FxHashSet<usize>,
 }
 
+/// Which entities are asked for afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// One for each row, in their order. No row is without.
+    EachRow,
+    /// Each once; rows may be without.
+    Distinct,
+    /// None; rows may be without.
+    Nothing,
+}
+
 impl<'a> Hydrator<'a> {
     pub(crate) fn new(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, overwrite: bool) -> Self {
-        Self { graph, entity, overwrite, types_checked: false, cells: Vec::new(), merged: FxHashSet::default() }
+        Self { overwrite, ..Self::at(graph, entity, 0, Keep::EachRow) }
     }
 
-    /// The entities of the rows so far, in their order.
-    pub(crate) fn into_cells(self) -> Vec<Arc<dyn AnyCell>> {
-        self.cells
+    /// For columns that stand behind others.
+    pub(crate) fn at(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, offset: usize, keep: Keep) -> Self {
+        let known = graph.map.lock().of(entity.index).len();
+        Self {
+            graph,
+            entity,
+            offset,
+            overwrite: false,
+            keep,
+            known,
+            types_checked: false,
+            fresh: true,
+            cells: Vec::new(),
+            seen: FxHashSet::default(),
+            merged: FxHashSet::default(),
+        }
+    }
+
+    /// The entities of the rows so far, and whether all of them were made of these rows.
+    pub(crate) fn finish(self) -> (Vec<Arc<dyn AnyCell>>, bool) {
+        (self.cells, self.fresh)
+    }
+
+    /// Compares the result's column types with the fields' once a result, not once a value.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] if a column is of another type than its field.
+    pub(crate) fn check(&mut self, type_of: &dyn Fn(usize) -> Option<Type>) -> Result<(), Error> {
+        if !std::mem::replace(&mut self.types_checked, true) {
+            check_types(self.entity, &|column| type_of(self.offset + column))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in some rows of a result.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check) and [`take`](Self::take).
+    pub(crate) fn take_rows(&mut self, rows: &[Row]) -> Result<(), Error> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        self.check(&|column| first.columns().get(column).map(|column| column.type_().clone()))?;
+        let views: Vec<RowView<'_>> = rows.iter().map(RowView::Row).collect();
+        self.take(&views)
     }
 
     /// Takes in some rows.
     ///
     /// # Errors
-    /// [`Error::Conversion`] if a column is of another type than its field, or a value cannot be read into it;
-    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that a row would change. Entities of rows before
-    /// the one that failed stay in the identity map: they are as the database has them.
-    pub(crate) fn take(&mut self, rows: &[Row]) -> Result<(), Error> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        if !self.types_checked {
-            check_types(self.entity, first)?;
-            self.types_checked = true;
-        }
-        let (graph, entity) = (self.graph, self.entity);
-        let mut found = Found { cells: &mut self.cells, merged: &mut self.merged, made: Vec::new(), known: Vec::new() };
-        let outcome = found.look_up(graph, entity, rows);
-        let Found { made, known, .. } = found;
+    /// [`Error::Conversion`] if a value cannot be read into its field; [`Error::EntityBorrowed`] if this thread holds a guard
+    /// of an entity that a row would change. Entities of rows before the one that failed stay in the identity map: they are
+    /// as the database has them.
+    pub(crate) fn take(&mut self, rows: &[RowView<'_>]) -> Result<(), Error> {
+        let (graph, entity, offset) = (self.graph, self.entity, self.offset);
+        let (mut made, mut known) = (Vec::new(), Vec::new());
+        let outcome = self.look_up(rows, &mut made, &mut known);
         // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
         graph.tracker.loaded(&made);
         outcome?;
-        for (position, row) in known {
-            let mut reader = RowReader::new(row, 0, entity.meta.name);
-            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row)?, graph.link())?;
+        for (cell, row) in known {
+            let mut reader = RowReader::new(row, offset, entity.meta.name);
+            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row, offset)?, graph.link())?;
             let mut merged = Ok(());
-            let cell = &self.cells[position];
-            fresh.read(&mut |view| merged = merge(graph, entity, cell, view.value, self.overwrite))?;
+            fresh.read(&mut |view| merged = merge(graph, entity, &cell, view.value, self.overwrite))?;
             merged?;
         }
         Ok(())
     }
-}
 
-/// The entities of some rows.
-struct Found<'a, 'c> {
-    cells: &'c mut Vec<Arc<dyn AnyCell>>,
-    merged: &'c mut FxHashSet<usize>,
-    /// Those that were not there, if the scope has to know of them.
-    made: Vec<Arc<dyn AnyCell>>,
-    /// Which of the entities were there already: they are merged when the map's lock is released, for that takes their
-    /// own locks.
-    known: Vec<(usize, &'a Row)>,
-}
-
-impl<'a> Found<'a, '_> {
-    /// Finds or makes the entity of each row.
-    fn look_up(&mut self, graph: &Arc<UnitOfWork>, entity: &EntityDef, rows: &'a [Row]) -> Result<(), Error> {
-        self.cells.reserve(rows.len());
+    /// Finds or makes the entity of each row. `made` gets those that were not there, if the scope has to know of them;
+    /// `known` those that were: they are merged when the map's lock is released, for that takes their own locks.
+    fn look_up<'r>(
+        &mut self,
+        rows: &[RowView<'r>],
+        made: &mut Vec<Arc<dyn AnyCell>>,
+        known: &mut Vec<(Arc<dyn AnyCell>, RowView<'r>)>,
+    ) -> Result<(), Error> {
+        let (graph, entity, offset, keep) = (self.graph, self.entity, self.offset, self.keep);
+        if keep == Keep::EachRow {
+            self.cells.reserve(rows.len());
+        }
         let keep_made = graph.tracker.keeps_reads();
         let mut map = graph.map.lock();
         let by_key = map.of(entity.index);
         for row in rows {
-            match by_key.entry(key_of(entity, row)?) {
+            let key = match keep {
+                Keep::EachRow => key_of(entity, *row, offset)?,
+                Keep::Distinct | Keep::Nothing => match key_at(entity, *row, offset) {
+                    Some(key) => key,
+                    None => continue,
+                },
+            };
+            let cell = match by_key.entry(key) {
                 Entry::Occupied(entry) => {
-                    if self.merged.insert(address(entry.get())) {
-                        self.known.push((self.cells.len(), row));
+                    if entry.index() < self.known {
+                        self.fresh = false;
+                        if self.merged.insert(address(entry.get())) {
+                            known.push((Arc::clone(entry.get()), *row));
+                        }
                     }
-                    self.cells.push(Arc::clone(entry.get()));
+                    if keep == Keep::Nothing {
+                        continue;
+                    }
+                    Arc::clone(entry.get())
                 }
                 Entry::Vacant(entry) => {
                     let key = entry.key().clone();
-                    let mut reader = RowReader::new(row, 0, entity.meta.name);
+                    let mut reader = RowReader::new(*row, offset, entity_name(entity));
                     let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
                     if keep_made {
-                        self.made.push(Arc::clone(&cell));
+                        made.push(Arc::clone(&cell));
                     }
-                    self.cells.push(Arc::clone(entry.insert(cell)));
+                    if keep == Keep::Nothing {
+                        entry.insert(cell);
+                        continue;
+                    }
+                    Arc::clone(entry.insert(cell))
                 }
+            };
+            if keep == Keep::EachRow || self.seen.insert(address(&cell)) {
+                self.cells.push(cell);
             }
         }
         Ok(())
     }
 }
 
-/// The bytes of a column.
-fn raw(row: &Row, index: usize) -> Option<&[u8]> {
-    row.try_get::<usize, RawColumn<'_>>(index).ok().and_then(|column| column.0)
+const fn entity_name(entity: &EntityDef) -> &'static str {
+    entity.meta.name
 }
 
 /// The key that stands in these columns; `None` if one of them is NULL.
-pub(super) fn key_in<'c>(row: &Row, columns: impl IntoIterator<Item = (usize, &'c KeyColumnDef)>) -> Option<Key> {
-    let part = |(offset, column): (usize, &KeyColumnDef)| KeyPart::decode(column.pg, raw(row, offset)?);
+pub(super) fn key_in<'c>(
+    row: RowView<'_>,
+    columns: impl IntoIterator<Item = (usize, &'c KeyColumnDef)>,
+) -> Option<Key> {
+    let part = |(offset, column): (usize, &KeyColumnDef)| KeyPart::decode(column.pg, row.raw(offset).ok()??);
     let mut columns = columns.into_iter();
     let first = part(columns.next()?)?;
     // Most keys have one column: they need no list.
@@ -127,21 +198,22 @@ pub(super) fn key_in<'c>(row: &Row, columns: impl IntoIterator<Item = (usize, &'
     Key::from_parts(parts)
 }
 
-fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
-    let columns = entity.key_offsets.iter().copied().zip(&entity.key);
-    key_in(row, columns).ok_or_else(|| Error::Conversion {
+/// The key of the entity whose columns begin at an offset; `None` if there is none.
+pub(super) fn key_at(entity: &EntityDef, row: RowView<'_>, offset: usize) -> Option<Key> {
+    key_in(row, entity.key_offsets.iter().map(|column| offset + column).zip(&entity.key))
+}
+
+fn key_of(entity: &EntityDef, row: RowView<'_>, offset: usize) -> Result<Key, Error> {
+    key_at(entity, row, offset).ok_or_else(|| Error::Conversion {
         entity: entity.meta.name,
         column: entity.key.first().map(|column| column.name.clone()).unwrap_or_default(),
         message: "the key is NULL or of another type".to_owned(),
     })
 }
 
-/// Compares the result's column types with the fields' once a result, not once a value.
-fn check_types(entity: &EntityDef, row: &Row) -> Result<(), Error> {
-    let columns = row.columns();
+fn check_types(entity: &EntityDef, type_of: &dyn Fn(usize) -> Option<Type>) -> Result<(), Error> {
     let check = |index: usize, name: &str, accepts: &[u32], expected: &str| {
-        let Some(column) = columns.get(index) else { return Ok(()) };
-        let found = column.type_();
+        let Some(found) = type_of(index) else { return Ok(()) };
         if accepts.contains(&found.oid()) {
             return Ok(());
         }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use tokio_postgres::Row;
-
 use super::EntityManager;
+use super::loading::Loading;
 use super::lock::{LockScope, check_comparable, check_versions};
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
-use crate::loader::{self, Hydrator};
+use crate::loader::{Hydrator, Loader};
 use crate::metadata::{AnyCell, EntityMeta, Graph, Lifecycle};
-use crate::query::{Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, Populate, PopulateNode, PopulateRequest};
+use crate::query::{
+    Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, LoadStrategy, Populate, PopulateNode, PopulateRequest,
+};
 use crate::sql::{self, Expression, Param, Selection, Statement, Verb};
 use crate::types::{Key, RawColumn};
 use crate::unit_of_work::UnitOfWork;
@@ -71,6 +72,12 @@ impl<T: Entity> Find<T> {
     /// Like [`populate`](Self::populate), by names: `["posts", "posts.tags"]`.
     pub fn populate_names(mut self, names: impl Populate<T>) -> Self {
         names.push_requests(&mut self.plan.populate);
+        self
+    }
+
+    /// How relations are loaded: instead of the strategy of the [`OrmBuilder`](crate::OrmBuilder::load_strategy).
+    pub const fn strategy(mut self, strategy: LoadStrategy) -> Self {
+        self.plan.strategy = Some(strategy);
         self
     }
 
@@ -155,14 +162,14 @@ impl EntityManager {
         &self,
         criteria: impl Criteria<T>,
         populate: impl Populate<T>,
-    ) -> impl Future<Output = Result<Option<Managed<T>>, Error>> + Send {
+    ) -> Loading<Result<Option<Managed<T>>, Error>> {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
-        async move {
+        Loading::new(async move |strategy| {
             let graph = em.graph();
-            let cell = em.find_one_cell(&graph, T::meta(), criteria, &requests).await?;
+            let cell = em.find_one_cell(&graph, T::meta, criteria, requests, strategy).await?;
             Ok(cell.and_then(|cell| handle(graph, cell)))
-        }
+        })
     }
 
     /// Like [`find_one`](Self::find_one); no match is an error.
@@ -173,15 +180,15 @@ impl EntityManager {
         &self,
         criteria: impl Criteria<T>,
         populate: impl Populate<T>,
-    ) -> impl Future<Output = Result<Managed<T>, Error>> + Send {
+    ) -> Loading<Result<Managed<T>, Error>> {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
-        async move {
+        Loading::new(async move |strategy| {
             let graph = em.graph();
-            let cell = em.find_one_cell(&graph, T::meta(), criteria.clone(), &requests).await?;
+            let cell = em.find_one_cell(&graph, T::meta, criteria.clone(), requests, strategy).await?;
             let missing = || Error::NotFound { entity: T::meta().name, criteria: describe(T::meta(), &criteria) };
             cell.and_then(|cell| handle(graph, cell)).ok_or_else(missing)
-        }
+        })
     }
 
     /// How many rows match: a key, a condition, or `()` for all. One statement: `SELECT count(*)`.
@@ -213,8 +220,8 @@ impl EntityManager {
         self.refresh_cell(entity.any()).await
     }
 
-    /// Loads relations of entities that are there already, as far as they are not loaded: a query a relation, all of one
-    /// depth in one round trip.
+    /// Loads relations of entities that are there already, as far as they are not loaded: what is loaded is walked on, and
+    /// not asked for again.
     ///
     /// # Errors
     /// [`Error::Detached`] for an entity of another manager, [`Error::Validation`] for a name that cannot be populated;
@@ -223,98 +230,98 @@ impl EntityManager {
         &self,
         entities: impl IntoIterator<Item = &'a Managed<T>>,
         populate: impl Populate<T>,
-    ) -> impl Future<Output = Result<(), Error>> + Send {
+    ) -> Loading<Result<(), Error>> {
         let cells: Cells = entities.into_iter().map(Managed::any).collect();
         let mut requests = Vec::new();
         populate.push_requests(&mut requests);
         let em = self.clone();
-        async move { em.populate_cells(T::meta(), cells, &requests).await }
+        Loading::new(async move |strategy| em.populate_cells(T::meta(), cells, &requests, strategy).await)
+    }
+
+    fn loader<'a>(
+        &'a self,
+        graph: &'a Arc<UnitOfWork>,
+        executor: LazyExecutor<'a>,
+        strategy: Option<LoadStrategy>,
+    ) -> Loader<'a> {
+        let orm = &self.session.orm;
+        Loader { graph, texts: &orm.texts, executor, strategy: strategy.unwrap_or(orm.strategy) }
     }
 
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
-        let statement = sql::select(&graph.metadata, &plan.selection)?;
         let entity = graph.metadata.of(plan.selection.meta)?;
         if let Some(version) = plan.version {
             check_comparable(entity, version)?;
         }
-        let mut hydrator = Hydrator::new(graph, entity, false);
-        let mut take = |rows: &[Row]| hydrator.take(rows);
-        let mut executor = if let Some(lock) = plan.selection.lock {
-            let scope = LockScope::begin(&self.session, lock).await?;
-            let executor = scope.executor();
-            let outcome = executor.stream(&statement, &mut take).await;
-            scope.end(outcome, entity)?;
-            LazyExecutor::ready(&*self.session, executor)
-        } else {
-            let executor = self.session.executor().await?;
-            executor.stream(&statement, &mut take).await?;
-            LazyExecutor::ready(&*self.session, executor)
+        let check = |cells: &Cells| plan.version.map_or(Ok(()), |version| check_versions(entity, cells, version));
+        let Some(lock) = plan.selection.lock else {
+            let mut loader = self.loader(graph, LazyExecutor::new(&*self.session), plan.strategy);
+            let cells = loader.find(&plan.selection, &tree, 0).await?;
+            check(&cells)?;
+            return Ok(cells);
         };
-        let cells = hydrator.into_cells();
-        if let Some(version) = plan.version {
-            check_versions(entity, &cells, version)?;
-        }
-        if !tree.is_empty() {
-            let texts = &self.session.orm.texts;
-            loader::populate(graph, texts, &mut executor, entity.index, cells.clone(), &tree).await?;
-        }
+        let scope = LockScope::begin(&self.session, lock).await?;
+        let executor = LazyExecutor::ready(&*self.session, scope.executor());
+        // Relations are read when the rows are locked: another transaction may have changed them until then.
+        let mut loader = self.loader(graph, executor, Some(LoadStrategy::SelectIn));
+        let outcome = loader.find(&plan.selection, &[], 0).await;
+        let cells = scope.end(outcome, entity)?;
+        check(&cells)?;
+        loader.populate(entity.index, cells.clone(), &tree).await?;
         Ok(cells)
     }
 
     async fn find_one_cell(
         &self,
         graph: &Arc<UnitOfWork>,
-        meta: &'static EntityMeta,
+        root: fn() -> &'static EntityMeta,
         criteria: CriteriaKind,
-        requests: &[PopulateRequest],
+        populate: Vec<PopulateRequest>,
+        strategy: Option<LoadStrategy>,
     ) -> Result<Option<Arc<dyn AnyCell>>, Error> {
+        let meta = root();
         let key = match criteria {
             CriteriaKind::Nothing => return Ok(None),
             CriteriaKind::Key(key) => key,
             CriteriaKind::Condition(expression) => {
-                let populate = requests.to_vec();
                 let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
-                let plan = FindPlan { selection, populate, version: None };
+                let plan = FindPlan { selection, populate, strategy, version: None };
                 return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
             }
         };
         let entity = graph.metadata.of(meta)?;
-        let tree = PopulateNode::tree(meta, requests)?;
+        let tree = PopulateNode::tree(meta, &populate)?;
         let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
-        if let (Some(cell), true) = (&known, tree.is_empty()) {
-            return Ok(Some(Arc::clone(cell)));
-        }
-        let mut executor = LazyExecutor::new(&*self.session);
-        let cell = match known {
-            Some(cell) => cell,
-            None => {
-                let statement = self.select_by_key(&key, meta)?;
-                let connected = self.session.executor().await?;
-                let answer = connected.run(&statement).await?;
-                executor = LazyExecutor::ready(&*self.session, connected);
-                let mut hydrator = Hydrator::new(graph, entity, false);
-                hydrator.take(&answer.rows)?;
-                match hydrator.into_cells().into_iter().next() {
-                    Some(cell) => cell,
-                    None => return Ok(None),
-                }
+        let mut loader = self.loader(graph, LazyExecutor::new(&*self.session), strategy);
+        match known {
+            Some(cell) if tree.is_empty() => Ok(Some(cell)),
+            Some(cell) => {
+                loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
+                Ok(Some(cell))
             }
-        };
-        if !tree.is_empty() {
-            let texts = &self.session.orm.texts;
-            loader::populate(graph, texts, &mut executor, entity.index, vec![Arc::clone(&cell)], &tree).await?;
+            None if tree.is_empty() => {
+                let statement = self.select_by_key(&key, meta)?;
+                let answer = self.session.executor().await?.run(&statement).await?;
+                let mut hydrator = Hydrator::new(graph, entity, false);
+                hydrator.take_rows(&answer.rows)?;
+                Ok(hydrator.finish().0.into_iter().next())
+            }
+            None => {
+                // What the key is known of need not wait for the row (rule E2).
+                let path = FieldPath::root(root);
+                let filter = vec![Expression::Key { path, keys: vec![key] }];
+                let selection = Selection { filter, ..Selection::all(meta) };
+                Ok(loader.find(&selection, &tree, 1).await?.into_iter().next())
+            }
         }
-        Ok(Some(cell))
     }
 
     /// The statement that reads one row.
     fn select_by_key(&self, key: &Key, meta: &'static EntityMeta) -> Result<Statement, Error> {
         let orm = &self.session.orm;
         let entity = orm.metadata.of(meta)?;
-        let text = orm.texts.get(entity.index, Verb::SelectOneByKey, &[], || {
-            sql::select_by_columns(&orm.metadata, entity, &entity.key, true)
-        });
+        let text = orm.texts.get(entity.index, Verb::SelectOneByKey, &[], || sql::select_one(&orm.metadata, entity));
         let parts = entity.key.iter().zip(key.parts());
         Ok(Statement { text, params: parts.map(|(column, part)| Param::key_part(column.pg, part)).collect() })
     }
@@ -332,7 +339,7 @@ impl EntityManager {
         if answer.rows.is_empty() {
             return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
         }
-        Hydrator::new(&graph, entity, true).take(&answer.rows)
+        Hydrator::new(&graph, entity, true).take_rows(&answer.rows)
     }
 
     pub(super) async fn populate_cells(
@@ -340,6 +347,7 @@ impl EntityManager {
         meta: &'static EntityMeta,
         cells: Cells,
         requests: &[PopulateRequest],
+        strategy: Option<LoadStrategy>,
     ) -> Result<(), Error> {
         let graph = self.graph();
         let tree = PopulateNode::tree(meta, requests)?;
@@ -350,8 +358,8 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?.index;
-        let mut executor = LazyExecutor::new(&*self.session);
-        loader::populate(&graph, &self.session.orm.texts, &mut executor, entity, cells, &tree).await
+        let mut loader = self.loader(&graph, LazyExecutor::new(&*self.session), strategy);
+        loader.populate(entity, cells, &tree).await
     }
 
     async fn count_plan(&self, plan: &Selection) -> Result<u64, Error> {
@@ -368,7 +376,7 @@ impl EntityManager {
 }
 
 /// What `count(*)` has answered.
-pub(super) fn count_of(rows: &[Row]) -> u64 {
+pub(super) fn count_of(rows: &[tokio_postgres::Row]) -> u64 {
     let counted = first_column(rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
     counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
@@ -382,7 +390,10 @@ fn handle<T: Entity>(graph: Arc<UnitOfWork>, cell: Arc<dyn AnyCell>) -> Option<M
     Managed::from_cell(cell, graph as Arc<dyn Graph>)
 }
 
-pub(super) fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
+pub(super) fn handles<T: Entity>(
+    graph: &Arc<UnitOfWork>,
+    cells: impl IntoIterator<Item = Arc<dyn AnyCell>>,
+) -> Vec<Managed<T>> {
     let graph = Arc::clone(graph) as Arc<dyn Graph>;
     cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()
 }

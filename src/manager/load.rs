@@ -28,7 +28,7 @@ impl<T: Entity> Managed<T> {
         let (handle, em) = (self.clone(), em.clone());
         async move {
             path.check()?;
-            em.populate_cells(T::meta(), vec![handle.any()], &[request]).await?;
+            em.populate_cells(T::meta(), vec![handle.any()], &[request], None).await?;
             path.take(&handle)
         }
     }

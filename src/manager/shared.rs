@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::keys::KeySource;
 use crate::driver::Pool;
 use crate::metadata::Metadata;
+use crate::query::LoadStrategy;
 use crate::sql::StatementTexts;
 use crate::unit_of_work::CommitOrder;
 
@@ -15,4 +16,6 @@ pub(crate) struct Shared {
     pub(crate) texts: StatementTexts,
     pub(crate) order: CommitOrder,
     pub(crate) keys: KeySource,
+    /// How relations are loaded where a query does not say.
+    pub(crate) strategy: LoadStrategy,
 }

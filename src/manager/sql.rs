@@ -181,7 +181,7 @@ impl<T: Entity> EntitySql<T> {
         let entity = metadata.of(T::meta())?;
         let statement = sql::plain_entities(&metadata, entity, statement);
         let mut hydrator = Hydrator::new(&graph, entity, false);
-        let outcome = em.session.executor().await?.stream(&statement, &mut |rows| hydrator.take(rows)).await;
+        let outcome = em.session.executor().await?.stream(&statement, &mut |rows| hydrator.take_rows(rows)).await;
         if let Err(error) = outcome {
             let missing = sql::missing_column(entity, &error).map(|column| {
                 let name = entity.meta.name;
@@ -190,7 +190,7 @@ impl<T: Entity> EntitySql<T> {
             });
             return Err(missing.unwrap_or(error));
         }
-        Ok(handles(&graph, hydrator.into_cells()))
+        Ok(handles(&graph, hydrator.finish().0))
     }
 }
 

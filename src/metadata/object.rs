@@ -360,6 +360,14 @@ pub trait AnyCollection {
     /// Fills the collection with what the database has; pending additions and removals stay.
     fn fill(&mut self, cells: &[Arc<dyn AnyCell>]);
 
+    /// Whether some of the items are loaded, as a populate with options has found them; it is not known what else the
+    /// database has.
+    fn is_partial(&self) -> bool;
+
+    /// Shows these items, which are some of those that the database has. What is known of the others is forgotten; pending
+    /// additions and removals stay.
+    fn fill_part(&mut self, cells: &[Arc<dyn AnyCell>]);
+
     /// Ends a flush of this graph: what was sent is now what the database has. What was done since stays pending.
     fn settle(&mut self, sent: &CollectionChanges, graph: &GraphLink);
 

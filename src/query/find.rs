@@ -1,6 +1,7 @@
 //! A find, without its type.
 
 use super::populate::PopulateRequest;
+use super::strategy::LoadStrategy;
 use crate::entity::Entity;
 use crate::sql::Selection;
 use crate::types::Version;
@@ -10,6 +11,8 @@ use crate::types::Version;
 pub(crate) struct FindPlan {
     pub(crate) selection: Selection,
     pub(crate) populate: Vec<PopulateRequest>,
+    /// How relations are loaded, if not as the Orm says.
+    pub(crate) strategy: Option<LoadStrategy>,
     /// What the version of every entity that is found must be.
     pub(crate) version: Option<Version>,
 }
@@ -17,6 +20,6 @@ pub(crate) struct FindPlan {
 impl FindPlan {
     /// All rows of `T`.
     pub(crate) fn all<T: Entity>() -> Self {
-        Self { selection: Selection::all(T::meta()), populate: Vec::new(), version: None }
+        Self { selection: Selection::all(T::meta()), populate: Vec::new(), strategy: None, version: None }
     }
 }

@@ -4,6 +4,7 @@ use super::path::{ToMany, ToOne};
 use crate::entity::{Entity, FieldSet};
 use crate::error::Error;
 use crate::metadata::{EntityMeta, PropertyMeta};
+use crate::sql::Selection;
 
 /// Relations to populate, as the user gave them.
 #[derive(Clone, Debug)]
@@ -15,10 +16,12 @@ pub(crate) enum PopulateRequest {
 }
 
 /// A relation to populate, and what to populate behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct PopulateNode {
     /// The property index of the relation.
     pub(crate) relation: usize,
+    /// Which items of a to-many relation, and in which order.
+    pub(crate) options: Option<Selection>,
     pub(crate) children: Vec<Self>,
 }
 
@@ -39,7 +42,7 @@ impl PopulateNode {
             for hop in hops {
                 let position = level.iter().position(|node: &Self| node.relation == hop);
                 let position = position.unwrap_or_else(|| {
-                    level.push(Self { relation: hop, children: Vec::new() });
+                    level.push(Self { relation: hop, options: None, children: Vec::new() });
                     level.len() - 1
                 });
                 let Some(relation) = meta.properties.get(hop).and_then(PropertyMeta::as_relation) else { break };

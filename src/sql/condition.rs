@@ -13,7 +13,7 @@ use super::scope::Scope;
 use super::term::Term;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, Metadata};
+use crate::metadata::{EntityDef, KeyColumnDef, Metadata};
 use crate::types::Key;
 
 /// Writes conditions and terms, and collects their parameters.
@@ -46,6 +46,18 @@ impl<'a> Writer<'a> {
     pub(super) fn bind_count(&mut self, count: u64) -> String {
         self.params.push(Param::int8(i64::try_from(count).unwrap_or(i64::MAX)));
         format!("${}::int8", self.params.len())
+    }
+
+    /// Binds keys, an array a column; answers with the number of the first parameter.
+    pub(super) fn bind_keys(
+        &mut self,
+        entity: &EntityDef,
+        columns: &[KeyColumnDef],
+        keys: &[Key],
+    ) -> Result<usize, Error> {
+        let first = self.params.len() + 1;
+        self.params.extend(key_params(entity, columns, keys)?);
+        Ok(first)
     }
 
     /// All expressions together; empty if there is nothing to check.
@@ -269,6 +281,16 @@ impl<'a> Writer<'a> {
         out.push(')');
         Ok(())
     }
+}
+
+/// Keys as parameters, an array a column.
+pub(super) fn key_params(entity: &EntityDef, columns: &[KeyColumnDef], keys: &[Key]) -> Result<Vec<Param>, Error> {
+    let types = columns.iter().map(|column| column.pg);
+    key_arrays(types, keys.iter(), keys.len()).map_err(|error| Error::Conversion {
+        entity: entity.meta.name,
+        column: "of the key".to_owned(),
+        message: error.message,
+    })
 }
 
 pub(super) fn no_column(path: &FieldPath) -> Error {

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use super::identifier::{push_cast, push_column, push_identifier, push_joined, push_list, push_table};
 use super::placed::{placed, push_any_of};
-use super::select::{ROOT, push_column_pairs, push_key_order, push_select_list};
-use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PivotDef};
+use crate::metadata::{KeyColumnDef, PivotDef};
 
 /// The name under which the pivot table is joined.
-const PIVOT: &str = "p";
+pub(super) const PIVOT: &str = "p";
 
 /// Both foreign keys, owning side first.
 fn columns(pivot: &PivotDef) -> impl Iterator<Item = &KeyColumnDef> + Clone {
@@ -92,34 +91,5 @@ pub(crate) fn pivot_clear(pivot: &PivotDef) -> String {
     push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
     let _ = write!(text, " AS {PIVOT} WHERE ");
     push_any_of(&mut text, &placed(PIVOT, &pivot.join), 1);
-    text
-}
-
-/// The text that selects the targets that are linked to the entities with the keys in the parameters, each row with the
-/// key of the entity that it is linked to behind its own columns.
-pub(crate) fn select_through_pivot(metadata: &Metadata, target: &EntityDef, pivot: &PivotDef) -> String {
-    let mut list = String::new();
-    let mut joins = String::new();
-    push_select_list(metadata, target, &mut list, &mut joins);
-    for column in &pivot.join {
-        list.push_str(", ");
-        push_column(&mut list, PIVOT, &column.name);
-        if column.sql_type.is_some() {
-            let _ = write!(list, "::{}", column.pg.name);
-        }
-    }
-    let mut text = format!("SELECT {list} FROM ");
-    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
-    let _ = write!(text, " AS {PIVOT} JOIN ");
-    push_table(&mut text, target.schema.as_deref(), &target.table);
-    let _ = write!(text, " AS {ROOT} ON ");
-    push_column_pairs(&mut text, ROOT, &target.key, PIVOT, &pivot.inverse_join);
-    let _ = write!(text, "{joins} WHERE ");
-    push_any_of(&mut text, &placed(PIVOT, &pivot.join), 1);
-    text.push_str(" ORDER BY ");
-    match &pivot.order {
-        Some(order) => push_column(&mut text, PIVOT, order),
-        None => push_key_order(&mut text, target),
-    }
     text
 }

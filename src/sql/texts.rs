@@ -6,6 +6,7 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::lock::RowLock;
+use crate::error::Error;
 
 /// What identifies a text: an entity, a kind, and the columns it names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,8 +21,9 @@ pub(crate) struct StatementKind {
 pub(crate) enum Verb {
     SelectOneByKey,
     SelectByKeys,
-    SelectByForeignKey,
-    SelectThroughPivot,
+    SelectItems,
+    SelectLinks,
+    SelectTargets,
     Row(Option<RowLock>),
     Insert,
     GuardedInsert,
@@ -52,5 +54,24 @@ impl StatementTexts {
         }
         let text: Arc<str> = write().into();
         Arc::clone(&self.texts.entry(kind).or_insert(text))
+    }
+
+    /// Like [`get`](Self::get); what cannot be written is not kept.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub(crate) fn try_get(
+        &self,
+        entity: usize,
+        verb: Verb,
+        columns: &[u16],
+        write: impl FnOnce() -> Result<String, Error>,
+    ) -> Result<Arc<str>, Error> {
+        let kind = StatementKind { entity, verb, columns: columns.to_vec() };
+        if let Some(text) = self.texts.get(&kind) {
+            return Ok(Arc::clone(&text));
+        }
+        let text: Arc<str> = write()?.into();
+        Ok(Arc::clone(&self.texts.entry(kind).or_insert(text)))
     }
 }

@@ -24,17 +24,84 @@ impl<'a> FromSql<'a> for RawColumn<'a> {
     }
 }
 
+/// The columns of one row: of a result, or of a record inside of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowView<'a> {
+    Row(&'a Row),
+    Record(&'a [Option<&'a [u8]>]),
+}
+
+impl<'a> RowView<'a> {
+    /// The bytes of a column.
+    pub(crate) fn raw(self, index: usize) -> Result<Option<&'a [u8]>, String> {
+        match self {
+            Self::Row(row) => match row.try_get::<usize, RawColumn<'a>>(index) {
+                Ok(RawColumn(raw)) => Ok(raw),
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Record(fields) => fields.get(index).copied().ok_or_else(|| format!("there is no column {index}")),
+        }
+    }
+
+    fn name(self, index: usize) -> String {
+        let name = match self {
+            Self::Row(row) => row.columns().get(index).map(|column| column.name().to_owned()),
+            Self::Record(_) => None,
+        };
+        name.unwrap_or_else(|| format!("#{index}"))
+    }
+}
+
+/// Reads a record in binary format: appends its fields, and their types where those are asked for.
+///
+/// # Errors
+/// If the bytes are not a record.
+pub(crate) fn read_record<'a>(
+    raw: &'a [u8],
+    fields: &mut Vec<Option<&'a [u8]>>,
+    mut types: Option<&mut Vec<u32>>,
+) -> Result<(), ConversionError> {
+    let mut rest = raw;
+    let count = take_number(&mut rest)?;
+    for _ in 0..count {
+        let oid = take_number(&mut rest)?;
+        let length = take_number(&mut rest)?;
+        if let Some(types) = &mut types {
+            types.push(oid.cast_unsigned());
+        }
+        // NULL has the length -1.
+        let Ok(length) = usize::try_from(length) else {
+            fields.push(None);
+            continue;
+        };
+        let (field, tail) = rest.split_at_checked(length).ok_or_else(broken_record)?;
+        rest = tail;
+        fields.push(Some(field));
+    }
+    Ok(())
+}
+
+fn take_number(rest: &mut &[u8]) -> Result<i32, ConversionError> {
+    let (number, tail) = rest.split_first_chunk::<4>().ok_or_else(broken_record)?;
+    *rest = tail;
+    Ok(i32::from_be_bytes(*number))
+}
+
+fn broken_record() -> ConversionError {
+    ConversionError::new("a record that ends early")
+}
+
 /// A cursor over the columns of one row.
 #[derive(Debug)]
 pub struct RowReader<'a> {
-    row: &'a Row,
+    row: RowView<'a>,
     next: usize,
     entity: &'static str,
 }
 
 impl<'a> RowReader<'a> {
     /// A reader that starts at column `start`.
-    pub(crate) fn new(row: &'a Row, start: usize, entity: &'static str) -> Self {
+    pub(crate) const fn new(row: RowView<'a>, start: usize, entity: &'static str) -> Self {
         Self { row, next: start, entity }
     }
 
@@ -45,10 +112,7 @@ impl<'a> RowReader<'a> {
     pub fn next_raw(&mut self) -> Result<Option<&'a [u8]>, Error> {
         let index = self.next;
         self.next += 1;
-        match self.row.try_get::<usize, RawColumn<'a>>(index) {
-            Ok(RawColumn(raw)) => Ok(raw),
-            Err(error) => Err(self.conversion(index, error.to_string())),
-        }
+        self.row.raw(index).map_err(|message| self.conversion(index, message))
     }
 
     /// Reads the next column, which must not be NULL.
@@ -81,8 +145,7 @@ impl<'a> RowReader<'a> {
     /// An error that names the entity and the column.
     #[cold]
     pub(crate) fn conversion(&self, index: usize, message: String) -> Error {
-        let column = self.row.columns().get(index).map_or_else(|| format!("#{index}"), |c| c.name().to_owned());
-        Error::Conversion { entity: self.entity, column, message }
+        Error::Conversion { entity: self.entity, column: self.row.name(index), message }
     }
 
     /// The error for NULL where a key was needed.

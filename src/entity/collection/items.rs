@@ -23,6 +23,8 @@ pub(super) enum Known {
     Nothing,
     /// Shared with the copies that change tracking makes.
     Items(Arc<ItemList>),
+    /// Some of the items: what a populate with options has found. Nothing is concluded from what is not among them.
+    Part(Arc<ItemList>),
 }
 
 /// What was done to a collection.
@@ -50,13 +52,26 @@ impl Items {
         Self { known, pending: None, relation }
     }
 
-    /// What the database has, if that is known.
+    /// What the database has, if that is known: all of it.
     pub(super) fn stored(&self) -> Option<&ItemList> {
         match &self.known {
-            Known::Unknown => None,
+            Known::Unknown | Known::Part(_) => None,
             Known::Nothing => Some(&NOTHING),
             Known::Items(items) => Some(items),
         }
+    }
+
+    /// What is known that the database has: all of it, or some.
+    fn shown(&self) -> Option<&ItemList> {
+        match &self.known {
+            Known::Part(items) => Some(items),
+            _ => self.stored(),
+        }
+    }
+
+    /// Whether some of the items are known, and not the others.
+    pub(super) const fn is_part(&self) -> bool {
+        matches!(self.known, Known::Part(_))
     }
 
     pub(super) fn arranged(&self) -> Option<&ItemList> {
@@ -67,15 +82,15 @@ impl Items {
         self.pending.as_ref().is_some_and(|pending| pending.cleared)
     }
 
-    /// Whether it is known what is in the collection.
+    /// Whether there is something to show: what is in the collection is known, or some of it.
     pub(super) fn is_known(&self) -> bool {
-        self.stored().is_some() || self.is_cleared()
+        self.shown().is_some() || self.is_cleared()
     }
 
     /// Whether some item is known by its key only.
     pub(super) fn has_unloaded(&self) -> bool {
         let pending = self.pending.as_deref();
-        self.stored().is_some_and(ItemList::has_unloaded)
+        self.shown().is_some_and(ItemList::has_unloaded)
             || pending.is_some_and(|pending| {
                 pending.added.has_unloaded() || pending.arranged.as_ref().is_some_and(ItemList::has_unloaded)
             })
@@ -85,7 +100,7 @@ impl Items {
     pub(super) fn current(&self) -> impl Iterator<Item = &Item> {
         let pending = self.pending.as_deref();
         let arranged = self.arranged();
-        let stored = if arranged.is_some() { None } else { self.stored() };
+        let stored = if arranged.is_some() || self.is_cleared() { None } else { self.shown() };
         let kept = stored
             .into_iter()
             .flat_map(ItemList::iter)
@@ -112,7 +127,10 @@ impl Items {
                 return Some(false);
             }
         }
-        self.stored().map(|stored| stored.contains(item))
+        match &self.known {
+            Known::Part(shown) => shown.contains(item).then_some(true),
+            _ => self.stored().map(|stored| stored.contains(item)),
+        }
     }
 
     /// Whether the items have an order in the database.
@@ -137,7 +155,7 @@ impl Items {
             arranged.push(item);
             return;
         }
-        let there = self.stored().is_some_and(|stored| stored.contains(&item));
+        let there = self.shown().is_some_and(|shown| shown.contains(&item));
         if there && self.pending.is_none() {
             return;
         }
@@ -172,7 +190,8 @@ impl Items {
             arranged.clear();
             return;
         }
-        let removed = self.stored().map(|stored| stored.iter().filter(|item| item.is_there()).cloned().collect());
+        // Of a part that is shown, the others stay: nobody has seen them.
+        let removed = self.shown().map(|stored| stored.iter().filter(|item| item.is_there()).cloned().collect());
         let pending = self.pending.get_or_insert_default();
         pending.added.clear();
         pending.cleared = removed.is_none();

@@ -42,7 +42,7 @@ fn kept(wanted: &ItemList, stored: &ItemList) -> usize {
 impl Items {
     /// The order that the items are to have, where there is a fixed one and all items are known.
     fn sequence(&self) -> Option<Sequence> {
-        if !self.is_ordered() || !self.is_known() {
+        if !self.is_ordered() || !self.is_known() || self.is_part() {
             return None;
         }
         let stored = self.stored().filter(|_| !self.is_cleared());
@@ -59,6 +59,9 @@ impl Items {
     }
 
     fn take_in(&mut self, item: Item, present: bool) {
+        if let (Known::Part(shown), false) = (&mut self.known, present) {
+            Arc::make_mut(shown).remove(&item);
+        }
         let Known::Items(items) = &mut self.known else {
             if present && matches!(self.known, Known::Nothing) {
                 self.known = Known::Items(Arc::new([item].into_iter().collect()));
@@ -148,6 +151,10 @@ impl AnyCollection for Items {
 
     fn fill(&mut self, found: &[Arc<dyn AnyCell>]) {
         let found = cells(found);
+        if self.pending.is_none() {
+            self.known = Known::Items(Arc::new(found));
+            return;
+        }
         let pending = self.pending.take().map(|pending| *pending).unwrap_or_default();
         let Pending { mut added, mut removed, cleared, arranged } = pending;
         if self.is_ordered() && !found.is_empty() {
@@ -174,6 +181,18 @@ impl AnyCollection for Items {
         self.known = Known::Items(Arc::new(found));
         self.pending = Some(Box::new(Pending { added, removed, ..Pending::default() }));
         self.tidy();
+    }
+
+    fn is_partial(&self) -> bool {
+        self.is_part()
+    }
+
+    fn fill_part(&mut self, found: &[Arc<dyn AnyCell>]) {
+        // An order that is to be written names all items.
+        if self.arranged().is_some() || self.is_cleared() {
+            return;
+        }
+        self.known = Known::Part(Arc::new(cells(found)));
     }
 
     fn settle(&mut self, sent: &CollectionChanges, graph: &GraphLink) {
@@ -210,6 +229,12 @@ impl AnyCollection for Items {
                 known.push(item.clone());
             });
             self.known = Known::Items(Arc::new(known));
+        } else if let Known::Part(shown) = &mut self.known {
+            let shown = Arc::make_mut(shown);
+            shown.retain(|item| !removed.contains(item) && !added.contains(item));
+            added.iter().for_each(|item| {
+                shown.push(item.clone());
+            });
         }
         pending.cleared &= !sent.cleared;
         self.pending = Some(Box::new(pending));

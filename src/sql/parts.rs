@@ -1,0 +1,471 @@
+//! The statements that load a tree of entities: a part for the entities that are found, and one for each relation.
+//!
+//! A part selects by keys that are known, or by what its parent part selects: that is a sub-query then, written as a CTE.
+//! So the parts of a tree can be sent one behind the other's answer, all in one flight ([`separately`]), or as one
+//! statement ([`together`]). Relations that are siblings are never multiplied with each other.
+
+use std::fmt::Write as _;
+
+use super::condition::{Writer, key_params, not_a_relation};
+use super::expression::Selection;
+use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
+use super::parameter::Statement;
+use super::pivot::PIVOT;
+use super::placed::{placed, push_any_of};
+use super::scope::Scope;
+use super::select::{ROOT, push_column_pairs, push_key_order, push_select};
+use super::shape::Shape;
+use super::texts::{StatementTexts, Verb};
+use crate::error::Error;
+use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PivotDef, RelationDef};
+use crate::types::Key;
+
+/// One SELECT of a tree.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    /// The entity that has the relation which leads here, and the relation's property index.
+    pub(crate) relation: Option<(usize, usize)>,
+    pub(crate) form: Form,
+    pub(crate) source: Source<'a>,
+    /// The entity that is selected; of links, the one that they lead to.
+    pub(crate) entity: usize,
+    /// What is selected. Not of links.
+    pub(crate) shape: Shape,
+    /// Which items of a to-many relation.
+    pub(crate) options: Option<&'a Selection>,
+}
+
+/// What a part selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The entities that are found.
+    Roots,
+    /// What a to-one relation refers to, each row once.
+    ToOne,
+    /// The items of a to-many relation, with the keys of their owners.
+    Items,
+    /// The rows of a pivot table: the owner's key, and the item's.
+    Links,
+    /// The items that links lead to, each row once.
+    Targets,
+}
+
+/// Where a part begins.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    /// With a selection: roots only.
+    Selection(&'a Selection),
+    /// With keys: of the rows that are referred to (to-one), or of the owners.
+    Keys(Vec<Key>),
+    /// With the entities whose columns start at this offset in another part; targets begin with their links.
+    Part { part: usize, offset: usize },
+}
+
+impl Part<'_> {
+    fn place<'m>(&self, metadata: &'m Metadata) -> Result<Place<'m>, Error> {
+        let target = &metadata.entities[self.entity];
+        let found = self.relation.and_then(|(owner, property)| {
+            let owner = &metadata.entities[owner];
+            Some(Place { owner, relation: owner.relation(property)?, target })
+        });
+        found.ok_or_else(|| not_a_relation(target))
+    }
+
+    /// Whether each row says by itself whose it is: a row of a one-to-many has the foreign key.
+    fn has_foreign_key(&self) -> bool {
+        self.form == Form::Items && self.options.is_none() && matches!(self.source, Source::Keys(_))
+    }
+
+    /// Where the owner's key stands.
+    pub(crate) fn owner_offset(&self, metadata: &Metadata) -> usize {
+        if self.form == Form::Links {
+            return 0;
+        }
+        let owning = self.place(metadata).ok().filter(|_| self.has_foreign_key());
+        owning.and_then(|place| place.owning()).map_or(self.shape.width(), |owning| owning.offset)
+    }
+
+    /// How many columns the part has.
+    pub(crate) fn width(&self, metadata: &Metadata) -> usize {
+        let keys = self.relation.map_or(0, |(owner, _)| metadata.entities[owner].key.len());
+        match self.form {
+            Form::Links => keys + metadata.entities[self.entity].key.len(),
+            Form::Items if !self.has_foreign_key() => self.shape.width() + keys,
+            Form::Roots | Form::ToOne | Form::Items | Form::Targets => self.shape.width(),
+        }
+    }
+}
+
+/// Where a relation leads from and to.
+struct Place<'m> {
+    owner: &'m EntityDef,
+    relation: &'m RelationDef,
+    target: &'m EntityDef,
+}
+
+impl<'m> Place<'m> {
+    /// The other side of a one-to-many relation.
+    fn owning(&self) -> Option<&'m RelationDef> {
+        self.relation.inverse.and_then(|inverse| self.target.relation(inverse))
+    }
+
+    fn foreign_key(&self) -> Result<&'m [KeyColumnDef], Error> {
+        self.owning().map(|owning| owning.columns.as_slice()).ok_or_else(|| not_a_relation(self.owner))
+    }
+
+    fn pivot(&self) -> Result<&'m PivotDef, Error> {
+        self.relation.pivot.as_ref().ok_or_else(|| not_a_relation(self.owner))
+    }
+}
+
+/// The statement of a part that begins with keys and has no options: its text is written once an Orm.
+///
+/// # Errors
+/// [`Error::Conversion`] for a key that cannot be bound.
+fn by_keys(metadata: &Metadata, texts: &StatementTexts, part: &Part<'_>, keys: &[Key]) -> Result<Statement, Error> {
+    let place = part.place(metadata)?;
+    let property = part.relation.map(|(_, property)| u16::try_from(property).unwrap_or(u16::MAX));
+    let (entity, verb, columns) = match part.form {
+        Form::Links => (place.owner, Verb::SelectLinks, &place.owner.key),
+        Form::Targets => (place.owner, Verb::SelectTargets, &place.owner.key),
+        Form::Items => (place.owner, Verb::SelectItems, &place.owner.key),
+        Form::Roots | Form::ToOne => (place.target, Verb::SelectByKeys, &place.target.key),
+    };
+    let property = property.filter(|_| verb != Verb::SelectByKeys);
+    let kind: Vec<u16> = property.into_iter().chain(part.shape.signature()).collect();
+    let text = texts.try_get(entity.index, verb, &kind, || body(&mut Writer::new(metadata), part))?;
+    Ok(Statement { text, params: key_params(entity, columns, keys)? })
+}
+
+/// The parts as a statement each.
+///
+/// # Errors
+/// [`Error::Validation`] for an order over a to-many relation, [`Error::Conversion`] for a value that cannot be bound.
+pub(crate) fn separately(
+    metadata: &Metadata,
+    texts: &StatementTexts,
+    parts: &[Part<'_>],
+) -> Result<Vec<Statement>, Error> {
+    let statement = |part: &Part<'_>| {
+        if let (Source::Keys(keys), None) = (&part.source, part.options) {
+            return by_keys(metadata, texts, part, keys);
+        }
+        let mut ancestors = Vec::new();
+        let mut source = &part.source;
+        while let Source::Part { part, .. } = source {
+            ancestors.push(*part);
+            source = &parts[*part].source;
+        }
+        let mut writer = Writer::new(metadata);
+        let mut text = String::new();
+        push_with(&mut writer, parts, ancestors.into_iter().rev(), &mut text)?;
+        text.push_str(&body(&mut writer, part)?);
+        Ok(Statement { text: text.into(), params: writer.into_params() })
+    };
+    parts.iter().map(statement).collect()
+}
+
+/// All parts as one statement. Each row is the number of its part, and the part's columns as a record.
+///
+/// # Errors
+/// As [`separately`].
+pub(crate) fn together(metadata: &Metadata, parts: &[Part<'_>]) -> Result<Statement, Error> {
+    let mut writer = Writer::new(metadata);
+    let mut text = String::new();
+    push_with(&mut writer, parts, 0..parts.len(), &mut text)?;
+    text.push_str("SELECT q.part, q.fields FROM (");
+    push_joined(&mut text, " UNION ALL ", parts.iter().enumerate(), |text, (number, part)| {
+        // A CTE is read in the order in which it was written.
+        let _ = write!(text, "SELECT {number} AS part, row_number() OVER () AS n, ROW(");
+        push_list(text, 0..part.width(metadata), |text, column| {
+            let _ = write!(text, "c{column}");
+        });
+        let _ = write!(text, ") AS fields FROM p{number}");
+    });
+    text.push_str(") AS q ORDER BY q.part, q.n");
+    Ok(Statement { text: text.into(), params: writer.into_params() })
+}
+
+/// Appends `WITH p0(c0, …) AS (…), … `.
+fn push_with(
+    writer: &mut Writer<'_>,
+    parts: &[Part<'_>],
+    numbers: impl Iterator<Item = usize>,
+    text: &mut String,
+) -> Result<(), Error> {
+    let mut word = "WITH ";
+    for number in numbers {
+        let part = &parts[number];
+        let _ = write!(text, "{word}p{number}(");
+        push_list(text, 0..part.width(writer.metadata()), |text, column| {
+            let _ = write!(text, "c{column}");
+        });
+        let _ = write!(text, ") AS ({})", body(writer, part)?);
+        word = ", ";
+    }
+    if word == ", " {
+        text.push(' ');
+    }
+    Ok(())
+}
+
+/// The SELECT of a part.
+fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
+    if let Source::Selection(selection) = part.source {
+        return push_select(writer, selection, &part.shape);
+    }
+    let place = part.place(writer.metadata())?;
+    match part.form {
+        Form::Links => links(writer, part, &place),
+        Form::Items if part.has_foreign_key() => {
+            let mut text = select(writer, part, "");
+            push_keys(writer, part, ROOT, place.owner, place.foreign_key()?, &mut text)?;
+            text.push_str(" ORDER BY ");
+            push_key_order(&mut text, place.target);
+            Ok(text)
+        }
+        Form::Items => items(writer, part, &place),
+        Form::Targets => {
+            let mut text = select(writer, part, "");
+            match &part.source {
+                Source::Part { part, .. } => {
+                    let keys = place.owner.key.len()..place.owner.key.len() + place.target.key.len();
+                    push_in(&mut text, ROOT, &place.target.key, keys, *part);
+                }
+                _ => {
+                    let pivot = place.pivot()?;
+                    text.push('(');
+                    push_list(&mut text, &place.target.key, |text, column| push_column(text, ROOT, &column.name));
+                    text.push_str(") IN (SELECT ");
+                    push_list(&mut text, &pivot.inverse_join, |text, column| push_column(text, PIVOT, &column.name));
+                    text.push_str(" FROM ");
+                    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+                    let _ = write!(text, " AS {PIVOT} WHERE ");
+                    push_keys(writer, part, PIVOT, place.owner, &pivot.join, &mut text)?;
+                    text.push(')');
+                }
+            }
+            Ok(text)
+        }
+        Form::Roots | Form::ToOne => {
+            let mut text = select(writer, part, "");
+            match &part.source {
+                Source::Part { part: parent, offset } => {
+                    let start = offset + place.relation.offset;
+                    push_in(&mut text, ROOT, &place.target.key, start..start + place.target.key.len(), *parent);
+                }
+                _ => push_keys(writer, part, ROOT, place.target, &place.target.key, &mut text)?,
+            }
+            Ok(text)
+        }
+    }
+}
+
+/// `SELECT … FROM target AS t0 … WHERE `, with `more` behind the columns.
+fn select(writer: &Writer<'_>, part: &Part<'_>, more: &str) -> String {
+    let metadata = writer.metadata();
+    let target = &metadata.entities[part.entity];
+    let (mut list, mut joins) = (String::new(), String::new());
+    part.shape.push(metadata, &mut list, &mut joins);
+    let mut text = format!("SELECT {list}{more} FROM ");
+    push_table(&mut text, target.schema.as_deref(), &target.table);
+    let _ = write!(text, " AS {ROOT}{joins} WHERE ");
+    text
+}
+
+/// Appends the condition that columns are one of the part's keys.
+fn push_keys(
+    writer: &mut Writer<'_>,
+    part: &Part<'_>,
+    alias: &str,
+    entity: &EntityDef,
+    columns: &[KeyColumnDef],
+    text: &mut String,
+) -> Result<(), Error> {
+    let Source::Keys(keys) = &part.source else { return Err(not_a_relation(entity)) };
+    let first = writer.bind_keys(entity, columns, keys)?;
+    push_any_of(text, &placed(alias, columns), first);
+    Ok(())
+}
+
+/// Appends `(t0."id") IN (SELECT c3 FROM p0)`.
+fn push_in(text: &mut String, alias: &str, columns: &[KeyColumnDef], numbers: std::ops::Range<usize>, part: usize) {
+    text.push('(');
+    push_list(text, columns, |text, column| push_column(text, alias, &column.name));
+    text.push_str(") IN (SELECT ");
+    push_list(text, numbers.zip(columns), |text, (number, column)| {
+        let _ = write!(text, "c{number}");
+        push_cast(text, column.sql_type.as_ref());
+    });
+    let _ = write!(text, " FROM p{part})");
+}
+
+/// Appends the keys of the owners, each once: `… AS k(k0, …)`.
+fn push_owners(writer: &mut Writer<'_>, part: &Part<'_>, owner: &EntityDef, text: &mut String) -> Result<(), Error> {
+    match &part.source {
+        Source::Part { part, offset } => {
+            let columns: Vec<usize> = owner.key_offsets.iter().map(|column| offset + column).collect();
+            text.push_str("(SELECT DISTINCT ");
+            push_list(text, &columns, |text, column| {
+                let _ = write!(text, "c{column}");
+            });
+            let _ = write!(text, " FROM p{part} WHERE ");
+            push_joined(text, " AND ", &columns, |text, column| {
+                let _ = write!(text, "c{column} IS NOT NULL");
+            });
+            text.push(')');
+        }
+        Source::Keys(keys) => {
+            let first = writer.bind_keys(owner, &owner.key, keys)?;
+            text.push_str("unnest(");
+            push_list(text, owner.key.iter().enumerate(), |text, (index, column)| {
+                let _ = write!(text, "${}::{}", first + index, column.pg.array_name);
+            });
+            text.push(')');
+        }
+        Source::Selection(_) => return Err(not_a_relation(owner)),
+    }
+    text.push_str(" AS k(");
+    push_list(text, 0..owner.key.len(), |text, index| {
+        let _ = write!(text, "k{index}");
+    });
+    text.push(')');
+    Ok(())
+}
+
+/// Appends `, k.k0, …`.
+fn push_owner_keys(owner: &EntityDef, text: &mut String) {
+    for index in 0..owner.key.len() {
+        let _ = write!(text, ", k.k{index}");
+    }
+}
+
+/// Appends `t0."author_id" = k.k0 AND …`.
+fn push_owned(alias: &str, columns: &[KeyColumnDef], text: &mut String) {
+    push_joined(text, " AND ", columns.iter().enumerate(), |text, (index, column)| {
+        push_column(text, alias, &column.name);
+        let _ = write!(text, " = k.k{index}");
+        push_cast(text, column.sql_type.as_ref());
+    });
+}
+
+/// The rows of a pivot table. An owner without any has a row, too, when the owners are not known beforehand.
+fn links(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<String, Error> {
+    let pivot = place.pivot()?;
+    let push = |text: &mut String, columns: &[KeyColumnDef]| {
+        push_list(text, columns, |text, column| {
+            push_column(text, PIVOT, &column.name);
+            if column.sql_type.is_some() {
+                let _ = write!(text, "::{}", column.pg.name);
+            }
+        });
+    };
+    let mut text = "SELECT ".to_owned();
+    if matches!(part.source, Source::Keys(_)) {
+        push(&mut text, &pivot.join);
+        text.push_str(", ");
+        push(&mut text, &pivot.inverse_join);
+        text.push_str(" FROM ");
+        push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+        let _ = write!(text, " AS {PIVOT} WHERE ");
+        push_keys(writer, part, PIVOT, place.owner, &pivot.join, &mut text)?;
+    } else {
+        push_list(&mut text, 0..place.owner.key.len(), |text, index| {
+            let _ = write!(text, "k.k{index}");
+        });
+        text.push_str(", ");
+        push(&mut text, &pivot.inverse_join);
+        text.push_str(" FROM ");
+        push_owners(writer, part, place.owner, &mut text)?;
+        text.push_str(" LEFT JOIN ");
+        push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+        let _ = write!(text, " AS {PIVOT} ON ");
+        push_owned(PIVOT, &pivot.join, &mut text);
+    }
+    text.push_str(" ORDER BY ");
+    push_item_order(pivot, PIVOT, &mut text);
+    Ok(text)
+}
+
+/// Appends the order in which the items of a many-to-many relation stand.
+fn push_item_order(pivot: &PivotDef, alias: &str, text: &mut String) {
+    match &pivot.order {
+        Some(order) => push_column(text, alias, order),
+        None => push_list(text, &pivot.inverse_join, |text, column| push_column(text, alias, &column.name)),
+    }
+}
+
+/// The items of owners that are not known beforehand, or some of the items: `LATERAL`, for their limit is one of each owner.
+fn items(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<String, Error> {
+    let metadata = writer.metadata();
+    let (mut list, mut joins) = (String::new(), String::new());
+    part.shape.push(metadata, &mut list, &mut joins);
+    push_owner_keys(place.owner, &mut list);
+    let mut text = format!("SELECT {list} FROM ");
+    push_owners(writer, part, place.owner, &mut text)?;
+    let push_target = |text: &mut String, alias: &str| {
+        push_table(text, place.target.schema.as_deref(), &place.target.table);
+        let _ = write!(text, " AS {alias}");
+    };
+    text.push_str(" LEFT JOIN ");
+    let Some(options) = part.options else {
+        push_target(&mut text, ROOT);
+        text.push_str(" ON ");
+        push_owned(ROOT, place.foreign_key()?, &mut text);
+        let _ = write!(text, "{joins} ORDER BY ");
+        push_key_order(&mut text, place.target);
+        return Ok(text);
+    };
+    let mut scope = Scope::new(writer.alias(), place.target.index);
+    let filter = writer.filter(&mut scope, &options.filter)?;
+    let mut order = writer.order(&mut scope, &options.order)?;
+    let alias = scope.alias().to_owned();
+    let (mut from, mut owned) = (String::new(), String::new());
+    if order.is_empty()
+        && let Some(pivot) = &place.relation.pivot
+    {
+        push_item_order(pivot, PIVOT, &mut order);
+    }
+    if !order.is_empty() {
+        order.push_str(", ");
+    }
+    push_list(&mut order, &place.target.key, |text, column| push_column(text, &alias, &column.name));
+    if let Some(pivot) = &place.relation.pivot {
+        push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
+        let _ = write!(from, " AS {PIVOT} JOIN ");
+        push_target(&mut from, &alias);
+        from.push_str(" ON ");
+        push_column_pairs(&mut from, &alias, &place.target.key, PIVOT, &pivot.inverse_join);
+        push_owned(PIVOT, &pivot.join, &mut owned);
+    } else {
+        push_target(&mut from, &alias);
+        push_owned(&alias, place.foreign_key()?, &mut owned);
+    }
+    text.push_str("LATERAL (SELECT ");
+    push_list(&mut text, &place.target.key, |text, column| push_column(text, &alias, &column.name));
+    let joined = scope.joins();
+    let _ = write!(text, ", row_number() OVER (ORDER BY {order}) FROM {from}{joined} WHERE {owned}");
+    if !filter.is_empty() {
+        let _ = write!(text, " AND {filter}");
+    }
+    let _ = write!(text, " ORDER BY {}", place.target.key.len() + 1);
+    if let Some(limit) = options.limit {
+        let _ = write!(text, " LIMIT {}", writer.bind_count(limit));
+    }
+    if let Some(offset) = options.offset {
+        let _ = write!(text, " OFFSET {}", writer.bind_count(offset));
+    }
+    text.push_str(") AS x(");
+    push_list(&mut text, 0..place.target.key.len(), |text, index| {
+        let _ = write!(text, "x{index}");
+    });
+    text.push_str(", n) ON TRUE LEFT JOIN ");
+    push_target(&mut text, ROOT);
+    text.push_str(" ON ");
+    push_joined(&mut text, " AND ", place.target.key.iter().enumerate(), |text, (index, column)| {
+        push_column(text, ROOT, &column.name);
+        let _ = write!(text, " = x.x{index}");
+    });
+    let _ = write!(text, "{joins} ORDER BY x.n");
+    Ok(text)
+}
