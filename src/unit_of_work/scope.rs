@@ -366,12 +366,13 @@ fn undo(scope: Scope, graph: &Arc<UnitOfWork>) -> Vec<Arc<dyn AnyCell>> {
         }
     }
     let mut created = Vec::new();
+    // All of them leave the identity map first: keys may have passed from one to another.
+    for kept in scope.kept.values().filter(|kept| graph.owns(&*kept.snapshot.cell)) {
+        graph.forget(&kept.snapshot.cell);
+    }
     for kept in scope.kept.into_values() {
         let cell = &kept.snapshot.cell;
         let has_place = graph.owns(&**cell);
-        if has_place {
-            graph.forget(cell);
-        }
         // A guard of this thread that is still alive keeps the fields from being restored; key and state are.
         if cell.restore(&kept.snapshot).is_err() {
             cell.set_key(kept.snapshot.key.clone());
