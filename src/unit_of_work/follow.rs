@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::UnitOfWork;
 use super::key_changes::KeysNow;
+use super::scope::OldKeys;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, EntityObject, EntityView, KeyRule, Lifecycle, PropertyDef, ReferenceTarget};
 use crate::types::Key;
@@ -74,11 +75,16 @@ pub(super) fn follow(graph: &Arc<UnitOfWork>, followers: &[Follower], now: KeysN
         map.remove(follower.entity, &follower.cell);
     }
     let mut replaced = Vec::new();
+    let mut old_keys = OldKeys::default();
     for (follower, key) in rekeyed() {
+        old_keys.extend(follower.cell.key().map(|old| ((follower.entity, key.clone()), old)));
         follower.cell.set_key(Some(key.clone()));
         replaced.extend(map.insert(follower.entity, key.clone(), Arc::clone(&follower.cell)));
     }
     drop(map);
+    if !old_keys.is_empty() {
+        graph.tracker.rekeyed(old_keys);
+    }
     // A row that was read under its new key while the flush was under way; what is deleted leaves by itself.
     for other in replaced.iter().filter(|other| other.lifecycle() == Lifecycle::Managed) {
         other.set_lifecycle(Lifecycle::Detached);

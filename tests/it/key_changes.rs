@@ -351,6 +351,40 @@ async fn a_rolled_back_scope_gives_all_keys_back() {
 }
 
 #[tokio::test]
+async fn what_was_created_in_a_failed_scope_refers_to_the_keys_that_are_back() {
+    // D2: before the key was changed, behind that, and flushed behind that.
+    let (fixture, em) = asia().await;
+    let siam = em.find_one_or_fail::<Country>("SI".to_owned(), ()).await.unwrap();
+    // Two ways lead from Anna to her country, and PostgreSQL checks one before it has followed the other, if the row is of the
+    // same transaction.
+    em.find::<Traveller>().await.unwrap()[0].write().hotel = None;
+    em.flush().await.unwrap();
+    let mut created = Vec::new();
+    let failed = em.transactional(async |em| {
+        let traveller = |name: &str| em.create(NewTraveller { name: name.into(), home: siam.to_ref() });
+        created.push(traveller("before"));
+        for code in ["TH", "TI"] {
+            siam.write().code = code.into();
+            em.flush().await?;
+            created.push(traveller(code));
+            created.push(em.persist(traveller("flushed")));
+        }
+        em.flush().await?;
+        created.push(traveller("behind"));
+        Err::<(), _>(Error::Validation { entity: None, message: "no".into() })
+    });
+    let error = failed.await.unwrap_err();
+    assert!(matches!(&error, Error::Validation { message, .. } if message == "no"), "{error}");
+    for traveller in &created {
+        assert_eq!((traveller.state(), traveller.read().home.id()), (EntityState::New, "SI".to_owned()));
+        em.persist(traveller);
+    }
+    em.flush().await.unwrap();
+    let names = fixture.rows("SELECT name FROM traveller WHERE home_code = 'SI' ORDER BY id").await;
+    assert_eq!(names, ["Anna", "before", "TH", "flushed", "TI", "flushed", "behind"]);
+}
+
+#[tokio::test]
 async fn a_guard_of_what_would_follow_is_noticed_before_commit() {
     let (fixture, em) = asia().await;
     let siam = em.find_one_or_fail::<Country>("SI".to_owned(), ["cities"]).await.unwrap();
