@@ -28,5 +28,5 @@ pub(crate) use object::{
 pub use property::{ColumnType, Property};
 pub(crate) use resolve::Metadata;
 pub(crate) use resolved::{
-    CheckCondition, ColumnDef, EntityDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef, RelationDef, SqlType,
+    CheckCondition, ColumnDef, EntityDef, IndexDef, KeyColumnDef, KeyRule, PivotDef, PropertyDef, RelationDef, SqlType,
 };

@@ -45,21 +45,22 @@ impl Asked {
         Self { names, measures, lists }
     }
 
-    fn wants(&self, name: &str) -> bool {
+    /// Whether a benchmark is to run. If only a list is asked for, none is: it is listed.
+    fn runs(&self, name: &str) -> bool {
         if self.lists {
             println!("{name}: benchmark");
         }
-        (self.wants_all() || self.names.iter().any(|part| name.contains(part.as_str()))) && !self.lists
+        !self.lists && self.wants(name)
     }
 
-    /// Whether no name was given, or that of the whole.
-    fn wants_all(&self) -> bool {
-        self.names.is_empty() || self.names.iter().any(|part| part == "against_raw")
+    /// Whether a benchmark is among those that are asked for: all, if no name was given or that of the whole.
+    fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|part| part == "against_raw" || name.contains(part.as_str()))
     }
 }
 
 async fn run<S: Scenario>(asked: &Asked, stage: &Stage, scenario: S, all: &mut Vec<Measured>) {
-    if !asked.wants(&scenario.name()) {
+    if !asked.runs(&scenario.name()) {
         return;
     }
     if asked.measures {
@@ -93,10 +94,10 @@ fn main() {
     });
     // A trial only shows that it works.
     let many: u32 = if asked.measures { 100_000 } else { 1000 };
-    if asked.wants(memory::NAME) {
+    if asked.runs(memory::NAME) {
         memory::run(&runtime, &stage, many as usize);
     }
-    if clean::NAMES.map(|name| asked.wants(name)).contains(&true) {
+    if clean::NAMES.map(|name| asked.runs(name)).contains(&true) {
         clean::run(&runtime, &stage, &asked, many.into());
     }
     if !all.is_empty() {

@@ -211,6 +211,18 @@ impl<T: Entity> AnyCell for Cell<T> {
         Ok(())
     }
 
+    fn rewrite(&self, change: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<(), Error> {
+        if self.is_borrowed(true) {
+            return Err(Self::borrowed());
+        }
+        let mut slot = self.slot.write();
+        let slot = &mut *slot;
+        change(&mut slot.value);
+        let copies = slot.baseline.iter_mut().chain(slot.in_flight.as_mut().map(|sent| &mut sent.value));
+        copies.for_each(|copy| change(Arc::<T>::make_mut(copy) as &mut dyn EntityObject));
+        Ok(())
+    }
+
     fn publish(&self, flush: u64, publish: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<bool, Error> {
         if self.is_borrowed(true) {
             return Err(Self::borrowed());

@@ -133,6 +133,13 @@ pub trait AnyCell: Any + Send + Sync {
     /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
     fn write(&self, change: &mut dyn FnMut(&mut dyn EntityObject, Option<&mut dyn EntityObject>)) -> Result<(), Error>;
 
+    /// Changes every copy of the fields alike: as they are, as the database has them, as a flush has sent them. For what has
+    /// another name from now on.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+    fn rewrite(&self, change: &mut dyn FnMut(&mut dyn EntityObject)) -> Result<(), Error>;
+
     /// Ends the flush with this number, which wrote this entity: what was sent (with `publish` applied to it) becomes what
     /// the database has. What was written by the user in the meantime stays, and stays dirty; then the answer is `true`.
     ///
@@ -373,6 +380,12 @@ pub trait AnyCollection {
 
     /// Drops the pending changes.
     fn discard(&mut self);
+
+    /// Whether items were put in by reference.
+    fn names_rows(&self) -> bool;
+
+    /// Items that were put in by reference and are loaded are these entities from now on: their keys are about to change.
+    fn pin(&mut self);
 
     /// What the database has, whatever was done since; `None` if that is not known.
     fn stored_members(&self) -> Option<Vec<Member>>;

@@ -228,6 +228,7 @@ impl Resolver<'_> {
             columns: if owning { self.foreign_key(property, relation) } else { Vec::new() },
             inverse,
             pivot: None,
+            on_update: relation.on_update.or_else(|| (owning && is_given(target)).then_some("cascade")),
             offset,
         }
     }
@@ -382,4 +383,12 @@ fn conditions(column: &ColumnDef) -> impl Iterator<Item = CheckCondition> {
         enumeration,
     });
     one_of.into_iter().chain(column.meta.check.map(CheckCondition::Written))
+}
+
+/// Whether the program gives the keys of an entity, so that they may be changed.
+fn is_given(meta: &EntityMeta) -> bool {
+    !meta.properties.iter().filter(|property| property.primary).any(|property| match &property.kind {
+        PropertyKind::Column(column) => column.identity || column.uuid_v7,
+        PropertyKind::Relation(_) => false,
+    })
 }

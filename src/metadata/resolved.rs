@@ -58,14 +58,48 @@ pub(crate) struct RelationDef {
     /// The property of the target that is the other side, if there is one.
     pub(crate) inverse: Option<usize>,
     pub(crate) pivot: Option<PivotDef>,
+    /// The foreign key's action when the key that it refers to is changed, as it stands in SQL. `None`: none was given, and
+    /// the database makes the keys that it refers to, so they do not change.
+    pub(crate) on_update: Option<&'static str>,
     /// Where the columns stand in the SELECT list (of an inverse one-to-one: the target's key).
     pub(crate) offset: usize,
+}
+
+/// What the server does with a foreign key when the key that it refers to is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyRule {
+    /// It is changed, too.
+    Cascade,
+    SetNull,
+    SetDefault,
+    /// Nothing but a check.
+    Check,
 }
 
 impl RelationDef {
     /// Whether this side has the foreign key.
     pub(crate) fn is_owning_to_one(&self) -> bool {
         !self.columns.is_empty()
+    }
+
+    /// What becomes of the foreign key when the key that it refers to is changed.
+    pub(crate) fn key_rule(&self) -> KeyRule {
+        match self.on_update.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "cascade" => KeyRule::Cascade,
+            "set null" => KeyRule::SetNull,
+            "set default" => KeyRule::SetDefault,
+            _ => KeyRule::Check,
+        }
+    }
+
+    /// Whether the foreign key is checked at the end of the transaction.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.meta.deferrable.is_some_and(|when| when.to_ascii_lowercase().contains("initially deferred"))
+    }
+
+    /// Whether a key that it refers to may be changed behind it: it is only checked, and at the end of the transaction.
+    pub(crate) fn is_checked_last(&self) -> bool {
+        self.is_deferred() && self.key_rule() == KeyRule::Check
     }
 
     /// Whether this is the side of a one-to-one without the foreign key.

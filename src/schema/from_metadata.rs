@@ -158,7 +158,7 @@ fn relation_foreign_key(
         target_schema: target.schema.clone(),
         target_table: target.table.clone(),
         target_columns: names(&target.key),
-        on_update: owned(relation.meta.on_update),
+        on_update: owned(relation.on_update),
         on_delete: owned(relation.meta.on_delete),
         deferrable: owned(relation.meta.deferrable),
     }

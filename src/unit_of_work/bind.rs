@@ -2,6 +2,7 @@
 //!
 //! A very large statement is cut: a Bind message is limited to 1 GiB, and the server holds the whole of it in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ mod columns;
 use columns::Columns;
 
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
+use super::key_changes::{Done, KeysNow};
 use super::plan::PlannedStatement;
 use crate::error::Error;
 use crate::metadata::{EntityDef, EntityView, Metadata, PivotDef};
@@ -22,7 +24,7 @@ const CUT: usize = 32 << 20;
 /// Statements to send, each with the rows of the change set that it writes.
 type Bound = Vec<(Statement, Vec<usize>)>;
 
-/// Binds a planned statement whose keys are known. `is_plain` tells whether the table of an entity is known to
+/// Binds a planned statement whose keys are known; they are as they are now. `is_plain` tells whether the table of an entity is known to
 /// take every row as it is.
 ///
 /// # Errors
@@ -30,12 +32,12 @@ type Bound = Vec<(Statement, Vec<usize>)>;
 pub(crate) fn bind(
     metadata: &Metadata,
     texts: &StatementTexts,
-    changes: &ChangeSet,
-    keys: &[Option<Key>],
+    now: KeysNow<'_>,
     is_plain: &dyn Fn(usize) -> bool,
     statement: &PlannedStatement,
 ) -> Result<Bound, Error> {
-    let binder = Binder { metadata, changes, keys };
+    let (changes, keys) = (now.changes, now.keys);
+    let binder = Binder { metadata, changes, keys, now };
     match statement {
         PlannedStatement::Insert { entity, properties, returning, rows, makes_keys } => {
             let entity = &metadata.entities[*entity];
@@ -120,7 +122,8 @@ pub(crate) fn bind_stale(
     for (position, row) in changes.rows.iter().enumerate().filter(|(_, row)| row.kind != ChangeKind::Insert) {
         by_entity.entry(row.entity).or_default().push(position);
     }
-    let binder = Binder { metadata, changes, keys: &[] };
+    let now = KeysNow { metadata, changes, keys: &[], done: Done::Nothing, behind: None };
+    let binder = Binder { metadata, changes, keys: &[], now };
     let mut bound = Vec::new();
     for (index, rows) in by_entity {
         let entity = &metadata.entities[index];
@@ -137,7 +140,9 @@ pub(crate) fn bind_stale(
 struct Binder<'a> {
     metadata: &'a Metadata,
     changes: &'a ChangeSet,
+    /// As they are when the flush begins.
     keys: &'a [Option<Key>],
+    now: KeysNow<'a>,
 }
 
 impl Binder<'_> {
@@ -205,7 +210,8 @@ impl Binder<'_> {
 
     /// Pushes the key as the database has it.
     fn key(&self, arrays: &mut [ColumnArray], entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
-        let parts = row.key.as_ref().map_or(&[][..], Key::parts);
+        let key = row.key.as_ref().map(|key| self.now.of(entity.index, key));
+        let parts = key.as_deref().map_or(&[][..], Key::parts);
         for (index, (column, array)) in entity.key.iter().zip(arrays).enumerate() {
             array.push_key_part(parts.get(index)).map_err(|error| conversion(entity, &column.name, error))?;
         }
@@ -214,9 +220,9 @@ impl Binder<'_> {
 
     /// A statement that finds rows by their keys alone.
     fn by_key(&self, text: Arc<str>, entity: &EntityDef, rows: &[usize]) -> Result<Bound, Error> {
-        let keys: Vec<&Key> = rows.iter().filter_map(|row| self.keys[*row].as_ref()).collect();
+        let keys: Vec<Cow<'_, Key>> = rows.iter().filter_map(|row| self.now.of_row(*row)).collect();
         let types = entity.key.iter().map(|column| column.pg);
-        let params = key_arrays(types, keys.iter().copied(), keys.len())
+        let params = key_arrays(types, keys.iter().map(|key| &**key), keys.len())
             .map_err(|error| conversion(entity, entity.key.first().map_or("", |column| &column.name), error))?;
         Ok(vec![(Statement { text, params }, rows.to_vec())])
     }
@@ -260,26 +266,25 @@ impl Binder<'_> {
     }
 
     /// The key of one end of a pivot row.
-    fn end<'b>(&'b self, end: &'b LinkEnd) -> Option<&'b Key> {
+    fn end<'b>(&'b self, entity: usize, end: &'b LinkEnd) -> Option<Cow<'b, Key>> {
         match end {
-            LinkEnd::Key(key) => Some(key),
-            LinkEnd::Row(row) => self.keys[*row].as_ref(),
+            LinkEnd::Key(key) => Some(self.now.of(entity, key)),
+            LinkEnd::Row(row) => self.now.of_row(*row),
         }
     }
 
     fn pairs(&self, texts: &StatementTexts, link: usize, verb: Verb) -> Result<Bound, Error> {
         let change = &self.changes.links[link];
         let entity = &self.metadata.entities[change.entity];
-        let Some(pivot) = entity.relation(change.property).and_then(|relation| relation.pivot.as_ref()) else {
-            return Ok(Vec::new());
-        };
+        let relation = entity.relation(change.property).and_then(|to| Some((to.target, to.pivot.as_ref()?)));
+        let Some((target, pivot)) = relation else { return Ok(Vec::new()) };
         let (pairs, write): (_, fn(&PivotDef) -> String) = match verb {
             Verb::PivotInsert => (&change.linked, sql::pivot_insert),
             Verb::PivotPlace => (&change.placed, sql::pivot_place),
             _ => (&change.unlinked, sql::pivot_delete),
         };
-        let ends: Option<Vec<(&Key, &Key)>> =
-            pairs.iter().map(|(one, two)| Some((self.end(one)?, self.end(two)?))).collect();
+        let ends = pairs.iter().map(|(one, two)| Some((self.end(change.entity, one)?, self.end(target, two)?)));
+        let ends: Option<Vec<(Cow<'_, Key>, Cow<'_, Key>)>> = ends.collect();
         // Sorted like the rows of tables, so that concurrent flushes lock in the same order. Items that have an order
         // keep it.
         let mut ends = ends.ok_or_else(|| {
@@ -287,14 +292,14 @@ impl Binder<'_> {
             Error::validation(entity.meta.name, message)
         })?;
         if pivot.order.is_some() {
-            ends.sort_by(|one, two| one.0.cmp(two.0));
+            ends.sort_by(|one, two| one.0.cmp(&two.0));
         } else {
             ends.sort_unstable();
         }
         let failed = |error| conversion(entity, entity.property_name(change.property), error);
         let types = |side: &'_ [crate::metadata::KeyColumnDef]| side.iter().map(|c| c.pg).collect::<Vec<_>>();
-        let ones = ends.iter().map(|(one, _)| *one);
-        let twos = ends.iter().map(|(_, two)| *two);
+        let ones = ends.iter().map(|(one, _)| &**one);
+        let twos = ends.iter().map(|(_, two)| &**two);
         let mut params = key_arrays(types(&pivot.join).into_iter(), ones, ends.len()).map_err(failed)?;
         params.extend(key_arrays(types(&pivot.inverse_join).into_iter(), twos, ends.len()).map_err(failed)?);
         let property = u16::try_from(change.property).unwrap_or_default();
@@ -305,9 +310,10 @@ impl Binder<'_> {
     fn removal(&self, texts: &StatementTexts, removal: usize) -> Result<Bound, Error> {
         let removal = &self.changes.removals[removal];
         let entity = &self.metadata.entities[removal.entity];
-        let (types, keys) = (entity.key.iter().map(|column| column.pg), &removal.keys);
-        let params =
-            key_arrays(types, keys.iter(), keys.len()).map_err(|error| conversion(entity, "of the key", error))?;
+        let types = entity.key.iter().map(|column| column.pg);
+        let keys: Vec<Cow<'_, Key>> = removal.keys.iter().map(|key| self.now.of(removal.entity, key)).collect();
+        let params = key_arrays(types, keys.iter().map(|key| &**key), keys.len())
+            .map_err(|error| conversion(entity, "of the key", error))?;
         let text = texts.get(entity.index, Verb::DeleteByKeys, &[], || sql::delete_by_keys(entity));
         Ok(vec![(Statement { text, params }, Vec::new())])
     }
@@ -318,10 +324,10 @@ impl Binder<'_> {
         let Some(pivot) = entity.relation(change.property).and_then(|relation| relation.pivot.as_ref()) else {
             return Ok(Vec::new());
         };
-        let mut keys = change.keys.clone();
+        let mut keys: Vec<Cow<'_, Key>> = change.keys.iter().map(|key| self.now.of(change.entity, key)).collect();
         keys.sort_unstable();
         let types = pivot.join.iter().map(|column| column.pg);
-        let params = key_arrays(types, keys.iter(), keys.len())
+        let params = key_arrays(types, keys.iter().map(|key| &**key), keys.len())
             .map_err(|error| conversion(entity, entity.property_name(change.property), error))?;
         let property = u16::try_from(change.property).unwrap_or_default();
         let text = texts.get(entity.index, Verb::PivotClear, &[property], || sql::pivot_clear(pivot));

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
+use super::key_changes::{KeyChanges, NewPart};
 use crate::error::Error;
 use crate::metadata::{
     AnyCell, AnyCollection, CollectionChanges, EntityDef, EntityView, Lifecycle, Member, Property, PropertyDef,
@@ -22,6 +23,7 @@ use crate::types::{Key, KeyPart};
 
 mod cascade;
 mod difference;
+mod rekeying;
 mod removal;
 
 /// What happens to a row.
@@ -61,8 +63,10 @@ pub(crate) struct RowChange {
     pub(crate) targets: Vec<(u16, Target)>,
     /// What the written relations referred to before.
     pub(crate) previous: Vec<(u16, Key)>,
-    /// The key, if it is known before the statement runs.
+    /// The key, if it is known before the statement runs. What it is made of is called as it is when the flush begins.
     pub(crate) key: Option<Key>,
+    /// What an UPDATE changes of the key: property and value.
+    pub(crate) new_key: Vec<(u16, NewPart)>,
     /// Whether the entity was persisted or removed itself, not reached by a cascade.
     pub(crate) scheduled: bool,
 }
@@ -133,6 +137,8 @@ pub(crate) struct ChangeSet {
     /// Its own number: the entities are marked with it.
     pub(crate) number: u32,
     pub(crate) rows: Vec<RowChange>,
+    /// Which of them change their own keys.
+    pub(crate) keys: KeyChanges,
     pub(crate) links: Vec<LinkChange>,
     pub(crate) clears: Vec<ClearChange>,
     /// At most one an entity type.
@@ -194,6 +200,8 @@ struct Node {
     entity: usize,
     role: Role,
     overrides: Vec<(u16, Override)>,
+    /// Relations that are written though they have not changed: the key that they refer to has.
+    rewritten: Vec<u16>,
 }
 
 /// One end of a pivot pair while it is not known whether it will have a key.
@@ -281,6 +289,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
     }
     collector.removed_rows = graph.tracker.removed_rows();
     collector.remove_rows()?;
+    let mut keys_followed = false;
     // What was released may have been taken in somewhere else: that is only known when everything has been followed.
     loop {
         if let Some(node) = collector.queue.pop_front() {
@@ -289,12 +298,16 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             collector.release(&released)?;
         } else if let Some(abandoned) = collector.abandoned.pop() {
             collector.remove_abandoned(&abandoned)?;
+        } else if !std::mem::replace(&mut keys_followed, true) {
+            collector.follow_keys()?;
         } else {
             break;
         }
     }
     collector.empty_inverse_sides();
-    collector.finish()
+    let changes = collector.finish()?;
+    rekeying::check_taken(graph, &changes)?;
+    Ok(changes)
 }
 
 struct Collector<'a> {
@@ -359,7 +372,7 @@ impl<'a> Collector<'a> {
         }
         let entity = self.graph.metadata.of(cell.meta())?.index;
         let index = self.nodes.len();
-        self.nodes.push(Node { cell: Arc::clone(cell), entity, role, overrides: Vec::new() });
+        self.nodes.push(Node { cell: Arc::clone(cell), entity, role, overrides: Vec::new(), rewritten: Vec::new() });
         cell.mark(self.number, u32::try_from(index).unwrap_or(u32::MAX));
         self.queue.push_back(index);
         Ok(index)

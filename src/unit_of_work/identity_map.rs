@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rustc_hash::FxBuildHasher;
 
-use crate::metadata::AnyCell;
+use crate::metadata::{AnyCell, EntityMeta};
 use crate::types::Key;
 
 /// The entities of one type by their keys.
@@ -42,6 +42,13 @@ impl IdentityMap {
     /// The entities of one type that have a key.
     pub(crate) fn all(&self, entity: usize) -> Vec<Arc<dyn AnyCell>> {
         self.types.get(entity).map(|by_key| by_key.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The entities of one type, also those that have no key.
+    pub(crate) fn everything(&self, entity: usize, meta: &'static EntityMeta) -> Vec<Arc<dyn AnyCell>> {
+        let mut cells = self.all(entity);
+        cells.extend(self.new.iter().filter(|cell| std::ptr::eq(cell.meta(), meta)).cloned());
+        cells
     }
 
     /// Puts an entity under its key; answers with the one that was there.

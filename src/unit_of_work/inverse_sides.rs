@@ -9,8 +9,9 @@ use rustc_hash::FxHashSet;
 
 use super::UnitOfWork;
 use super::change_set::{ChangeKind, ChangeSet, ClearChange, LinkChange, LinkEnd, RowChange, Target};
+use super::key_changes::KeysNow;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, GraphLink, Member, ReferenceTarget, RelationDef};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, GraphLink, Member, Metadata, ReferenceTarget, RelationDef};
 use crate::types::Key;
 
 /// One entity is told that another one belongs to its relation, or no longer does.
@@ -25,6 +26,21 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// An entity is told that an item no longer belongs to its relation.
+    pub(super) fn left(cell: Arc<dyn AnyCell>, property: usize, item: &Arc<dyn AnyCell>) -> Self {
+        Self { cell, property, item: Member::Entity(Arc::clone(item)), key: item.key(), present: false }
+    }
+
+    /// The item's key is called otherwise now.
+    pub(super) fn rename(&mut self, metadata: &Metadata, now: KeysNow<'_>) {
+        if let (Some(key), Member::Entity(item)) = (&self.key, &self.item)
+            && let Some(entity) = metadata.find(item.meta())
+            && let std::borrow::Cow::Owned(new) = now.of(entity.index, key)
+        {
+            self.key = Some(new);
+        }
+    }
+
     /// Takes it in: into the fields and, if the entity is dirty, into what it is compared with.
     pub(super) fn take_in(&self, graph: &GraphLink) -> Result<(), Error> {
         let change = |fields: &mut dyn EntityObject| {

@@ -5,6 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_postgres::Row;
 
 use super::change_set::{ChangeKind, ChangeSet, RowChange, Target};
+use super::key_changes::{Done, KeysNow};
 use super::plan::{Allocation, PlannedStatement};
 use crate::driver::Answer;
 use crate::error::Error;
@@ -15,8 +16,12 @@ use crate::types::{Key, KeyPart, RawColumn};
 /// Keys, versions and values that the database has made.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// By row of the change set.
+    /// By row of the change set: its key, made of what other keys were called when the flush began.
     pub(crate) keys: Vec<Option<Key>>,
+    /// Properties of keys that have been changed by now: row and property.
+    rekeyed: FxHashSet<(usize, u16)>,
+    /// The keys that rows were sent with, where these are not those of the beginning.
+    sent: FxHashMap<usize, Key>,
     /// By row: property and binary value, `None` for NULL.
     pub(crate) made: FxHashMap<usize, Vec<(u16, Option<Bytes>)>>,
     /// New rows whose keys are made of other new rows' keys, and not known yet.
@@ -33,7 +38,45 @@ impl Outcome {
         let keys = changes.rows.iter().map(|row| row.key.clone()).collect();
         let composed = changes.rows.iter().enumerate().filter(|(_, row)| is_composed(metadata, row));
         let composed = composed.map(|(position, _)| position).collect();
-        Self { keys, made: FxHashMap::default(), composed, parts: FxHashMap::default(), removed_rows: 0 }
+        Self { keys, composed, ..Self::default() }
+    }
+
+    /// The keys of all rows, behind the statements that were sent so far.
+    pub(crate) fn now<'a>(&'a self, metadata: &'a Metadata, changes: &'a ChangeSet) -> KeysNow<'a> {
+        let done = Done::These(&self.rekeyed);
+        KeysNow { metadata, changes, keys: &self.keys, done, behind: None }
+    }
+
+    /// The keys that all rows have in the end.
+    pub(crate) fn in_the_end<'a>(&'a self, metadata: &'a Metadata, changes: &'a ChangeSet) -> KeysNow<'a> {
+        KeysNow { done: Done::Everything, ..self.now(metadata, changes) }
+    }
+
+    /// Notes that a statement was bound: what comes behind it names the rows as they are called then.
+    pub(crate) fn bound(&mut self, metadata: &Metadata, changes: &ChangeSet, statement: &PlannedStatement) {
+        if changes.keys.is_empty() {
+            return;
+        }
+        match statement {
+            PlannedStatement::Insert { rows, .. }
+            | PlannedStatement::Update { rows, .. }
+            | PlannedStatement::ReadBack { rows, .. } => {
+                let now = self.now(metadata, changes);
+                let keys = rows.iter().filter_map(|row| Some((*row, now.of_row(*row)?.into_owned())));
+                let keys: Vec<(usize, Key)> = keys.collect();
+                self.sent.extend(keys);
+            }
+            _ => {}
+        }
+        if let PlannedStatement::Update { rows, properties, .. } | PlannedStatement::Advance { rows, properties, .. } =
+            statement
+        {
+            for row in rows {
+                let written = changes.rows[*row].new_key.iter().map(|(property, _)| *property);
+                let written = written.filter(|property| properties.contains(property));
+                self.rekeyed.extend(written.map(|property| (*row, property)));
+            }
+        }
     }
 
     /// Makes the keys that are made of keys that have become known.
@@ -198,7 +241,8 @@ impl Outcome {
             by_key.insert(key_of(entity, row)?, row);
         }
         for position in rows {
-            let row = self.keys[*position].as_ref().and_then(|key| by_key.get(key));
+            let sent = self.sent.get(position).or(self.keys[*position].as_ref());
+            let row = sent.and_then(|key| by_key.get(key));
             let Some(row) = row else {
                 let message = format!("the server returned another key than was written to {}", entity.table);
                 return Err(Error::validation(entity.meta.name, message));

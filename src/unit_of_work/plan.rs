@@ -18,6 +18,7 @@ mod cycles;
 mod keys;
 mod predicate;
 mod queue;
+mod rekeying;
 mod rows;
 mod slots;
 
@@ -120,7 +121,7 @@ pub(crate) fn plan(
     let taken = taken(changes, &allocations);
     let planner = Planner { metadata, order, changes, facts, taken };
     let conflicts = slots::conflicts(metadata, changes)?;
-    let statements = if conflicts.is_empty() && !planner.has_circles() {
+    let statements = if conflicts.is_empty() && changes.keys.is_empty() && !planner.has_circles() {
         planner.by_table()
     } else {
         rows::by_row(&planner, conflicts)?

@@ -1,13 +1,16 @@
 //! The end of a flush that has succeeded: keys, versions, generated values and states reach the entities (rule C3), and
 //! the two sides of every relation agree again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
-use super::change_set::{ChangeKind, ChangeSet, Override, RowChange, Target};
-use super::inverse_sides::told;
+use super::change_set::{ChangeKind, ChangeSet, Override, RowChange};
+use super::follow::{Follower, follow, followers};
+use super::inverse_sides::{Told, told};
+use super::key_changes::KeysNow;
 use super::outcome::Outcome;
 use crate::entity::holds_no_guard;
 use crate::error::Error;
@@ -21,11 +24,19 @@ use crate::types::{Key, KeyPart};
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
 pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Outcome) -> Result<(), Error> {
-    let told = told(graph, changes)?;
-    for cell in changes.cells().chain(told.iter().map(|told| &told.cell)) {
+    let now = outcome.in_the_end(&graph.metadata, changes);
+    let mut told = told(graph, changes)?;
+    let followers = followers(graph, now)?;
+    emptied(graph, &followers, &mut told);
+    let cells = changes.cells().chain(told.iter().map(|told| &told.cell));
+    for cell in cells.chain(followers.iter().map(|follower| &follower.cell)) {
         graph.tracker.keep_all(cell)?;
     }
-    let publisher = Publisher { graph, changes, outcome };
+    follow(graph, &followers, now)?;
+    for told in &mut told {
+        told.rename(&graph.metadata, now);
+    }
+    let publisher = Publisher { graph, changes, outcome, now };
     let mut still_dirty = FxHashSet::default();
     let mut published = 0;
     let rows = changes.rows.iter().enumerate().try_for_each(|(position, row)| -> Result<(), Error> {
@@ -75,10 +86,28 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
         return Ok(());
     }
     let told = told(graph, changes)?;
-    let mut cells = changes.cells().chain(told.iter().map(|told| &told.cell));
+    let outcome = Outcome::before(&graph.metadata, changes);
+    let followers = followers(graph, outcome.in_the_end(&graph.metadata, changes))?;
+    let others = told.iter().map(|told| &told.cell).chain(followers.iter().map(|follower| &follower.cell));
+    let mut cells = changes.cells().chain(others);
     match cells.find(|cell| cell.is_borrowed(true)) {
         Some(cell) => Err(Error::EntityBorrowed { entity: cell.meta().name }),
         None => Ok(()),
+    }
+}
+
+/// Whoever was set to NULL by the server has left the other side.
+fn emptied(graph: &Arc<UnitOfWork>, followers: &[Follower], told: &mut Vec<Told>) {
+    for follower in followers {
+        for (property, key) in &follower.emptied {
+            let relation = graph.metadata.find(follower.cell.meta()).and_then(|entity| entity.relation(*property));
+            if let Some(relation) = relation
+                && let Some(inverse) = relation.inverse
+                && let Some(target) = graph.find(relation.target, key)
+            {
+                told.push(Told::left(target, inverse, &follower.cell));
+            }
+        }
     }
 }
 
@@ -140,6 +169,8 @@ struct Publisher<'a> {
     graph: &'a Arc<UnitOfWork>,
     changes: &'a ChangeSet,
     outcome: &'a Outcome,
+    /// The keys that all rows have in the end.
+    now: KeysNow<'a>,
 }
 
 impl Publisher<'_> {
@@ -178,7 +209,7 @@ impl Publisher<'_> {
             row.cell.publish(self.changes.flush, &mut |_| ())?;
             return Ok(false);
         }
-        let key = self.outcome.keys[position].clone();
+        let key = self.now.of_row(position).map(Cow::into_owned);
         let dirty = row.cell.publish(self.changes.flush, &mut |value| {
             self.fields(value, entity, position, row, key.as_ref());
         })?;
@@ -188,14 +219,6 @@ impl Publisher<'_> {
             row.cell.set_lifecycle(if removed_again { Lifecycle::Removing } else { Lifecycle::Managed });
         }
         Ok(dirty)
-    }
-
-    fn target_key<'b>(&'b self, target: &'b Target) -> Option<&'b Key> {
-        match target {
-            Target::Null => None,
-            Target::Key(key) => Some(key),
-            Target::Row(row) => self.outcome.keys[*row].as_ref(),
-        }
     }
 
     /// Puts what was made into the fields.
@@ -232,9 +255,13 @@ impl Publisher<'_> {
     fn references(&self, value: &mut dyn EntityObject, row: &RowChange) {
         let nothing = row.overrides.iter().filter(|(_, value)| matches!(value, Override::Reference(None)));
         let nothing = nothing.map(|(property, _)| (*property, None));
-        let keys =
-            row.targets.iter().filter_map(|(property, target)| Some((*property, Some(self.target_key(target)?))));
+        let entity = &self.graph.metadata.entities[row.entity];
+        let keys = row.targets.iter().filter_map(|(property, target)| {
+            let relation = entity.relation(usize::from(*property))?;
+            Some((*property, Some(self.now.of_target(relation.target, target)?)))
+        });
         for (property, key) in nothing.chain(keys) {
+            let key = key.as_deref();
             if let Some(reference) = value.property_mut(usize::from(property)).as_reference_mut() {
                 reference.set_key(key, self.graph.link());
             }

@@ -48,13 +48,20 @@ struct Scope {
     has_written: bool,
     /// Entities whose UUID key was made, and the property that it is in.
     made_keys: Vec<(Arc<dyn AnyCell>, usize)>,
+    /// Keys that flushes have changed, one after the other: by entity and new key the old one.
+    rekeyed: Vec<OldKeys>,
     /// The graph that `clear()` took out.
     cleared: Option<Arc<UnitOfWork>>,
 }
 
+/// Old keys by entity and new key.
+pub(super) type OldKeys = FxHashMap<(usize, Key), Key>;
+
 /// The state of one entity from before the scope.
 struct Kept {
     snapshot: Snapshot,
+    /// How many flushes of the scope have changed keys before the fields were copied: they name rows by these keys.
+    rekeyings: usize,
     /// Whether the entity did not exist before the scope.
     created: bool,
 }
@@ -182,7 +189,8 @@ impl Tracker {
     pub(crate) fn keep_snapshot(&self, snapshot: Snapshot) {
         let mut state = self.state.lock();
         let Some(scope) = state.scopes.last_mut() else { return };
-        keep(&mut scope.kept, Kept { snapshot, created: false });
+        let rekeyings = scope.rekeyed.len();
+        keep(&mut scope.kept, Kept { snapshot, rekeyings, created: false });
     }
 
     /// Keeps where an entity stands, before that changes.
@@ -216,13 +224,20 @@ impl Tracker {
         }
         let mut state = self.state.lock();
         let Some(scope) = state.scopes.last_mut() else { return };
-        scope.kept.insert(address(cell), Kept { snapshot: state_of(cell), created: true });
+        scope.kept.insert(address(cell), Kept { snapshot: state_of(cell), rekeyings: 0, created: true });
     }
 
     /// Notes that an entity has got a key that was made here.
     pub(crate) fn made_key(&self, cell: &Arc<dyn AnyCell>, property: usize) {
         if let Some(scope) = self.state.lock().scopes.last_mut() {
             scope.made_keys.push((Arc::clone(cell), property));
+        }
+    }
+
+    /// Notes which keys a flush has changed.
+    pub(super) fn rekeyed(&self, old: OldKeys) {
+        if let Some(scope) = self.state.lock().scopes.last_mut() {
+            scope.rekeyed.push(old);
         }
     }
 
@@ -294,6 +309,7 @@ impl Tracker {
             loaded_before: Vec::new(),
             has_written: false,
             made_keys: Vec::new(),
+            rekeyed: Vec::new(),
             cleared: None,
         });
         self.depth.store(state.scopes.len(), Ordering::Release);
@@ -315,9 +331,11 @@ impl Tracker {
         let Some(scope) = state.scopes.pop() else { return };
         self.depth.store(state.scopes.len(), Ordering::Release);
         if let Some(below) = state.scopes.last_mut() {
-            for (_, kept) in scope.kept {
+            for (_, mut kept) in scope.kept {
+                kept.rekeyings += below.rekeyed.len();
                 keep(&mut below.kept, kept);
             }
+            below.rekeyed.extend(scope.rekeyed);
             below.loaded.extend(scope.loaded);
             below.made_keys.extend(scope.made_keys);
             below.has_written |= scope.has_written;
@@ -346,7 +364,8 @@ impl Tracker {
             if let Some(below) = state.scopes.last_mut() {
                 // They did not exist when the scope below began, either.
                 for cell in created {
-                    below.kept.entry(address(&cell)).or_insert(Kept { snapshot: state_of(&cell), created: true });
+                    let kept = || Kept { snapshot: state_of(&cell), rekeyings: 0, created: true };
+                    below.kept.entry(address(&cell)).or_insert_with(kept);
                 }
             }
             self.depth.store(state.scopes.len(), Ordering::Release);
@@ -366,12 +385,13 @@ fn undo(scope: Scope, graph: &Arc<UnitOfWork>) -> Vec<Arc<dyn AnyCell>> {
         }
     }
     let mut created = Vec::new();
+    // All of them leave the identity map first: keys may have passed from one to another.
+    for kept in scope.kept.values().filter(|kept| graph.owns(&*kept.snapshot.cell)) {
+        graph.forget(&kept.snapshot.cell);
+    }
     for kept in scope.kept.into_values() {
         let cell = &kept.snapshot.cell;
         let has_place = graph.owns(&**cell);
-        if has_place {
-            graph.forget(cell);
-        }
         // A guard of this thread that is still alive keeps the fields from being restored; key and state are.
         if cell.restore(&kept.snapshot).is_err() {
             cell.set_key(kept.snapshot.key.clone());
@@ -381,6 +401,9 @@ fn undo(scope: Scope, graph: &Arc<UnitOfWork>) -> Vec<Arc<dyn AnyCell>> {
             graph.remember(cell);
         }
         if kept.created {
+            // If its fields were not copied, they are as they are now.
+            let rekeyings = if kept.snapshot.value.is_some() { kept.rekeyings } else { scope.rekeyed.len() };
+            refer_to_old_keys(cell, graph, scope.rekeyed.get(..rekeyings).unwrap_or_default());
             created.push(Arc::clone(cell));
         }
     }
@@ -422,6 +445,27 @@ fn refer_to_new(cell: &Arc<dyn AnyCell>, graph: &UnitOfWork, taken_back: &FxHash
     });
 }
 
+/// An entity that was created in the scope may refer to keys that were changed in it before: they are what they were.
+fn refer_to_old_keys(cell: &Arc<dyn AnyCell>, graph: &Arc<UnitOfWork>, rekeyed: &[OldKeys]) {
+    let Some(entity) = graph.metadata.find(cell.meta()).filter(|_| !rekeyed.is_empty()) else { return };
+    // One that is borrowed by this thread keeps what it has.
+    let _ = cell.rewrite(&mut |value| {
+        for (property, relation) in entity.relations() {
+            let Some(reference) = value.property_mut(property).as_reference_mut() else { continue };
+            let ReferenceTarget::Key(key) = reference.target() else { continue };
+            let mut old = (relation.target, key.clone());
+            for rekeyed in rekeyed.iter().rev() {
+                if let Some(before) = rekeyed.get(&old) {
+                    old.1.clone_from(before);
+                }
+            }
+            if old.1 != key {
+                reference.set_key(Some(&old.1), graph.link());
+            }
+        }
+    });
+}
+
 /// Adds an entry; of one that is there already only missing fields are filled in: they have not changed since.
 fn keep(kept: &mut FxHashMap<usize, Kept>, new: Kept) {
     match kept.entry(address(&new.snapshot.cell)) {
@@ -433,6 +477,7 @@ fn keep(kept: &mut FxHashMap<usize, Kept>, new: Kept) {
             if old.value.is_none() {
                 old.value = new.snapshot.value;
                 old.baseline = new.snapshot.baseline;
+                entry.get_mut().rekeyings = new.rekeyings;
             }
         }
     }

@@ -40,6 +40,8 @@ mod guards;
 mod identity;
 mod isolation;
 mod key_allocation;
+mod key_change_rules;
+mod key_changes;
 mod keys;
 mod library;
 mod lost_connections;

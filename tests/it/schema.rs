@@ -304,9 +304,9 @@ async fn foreign_keys_have_the_columns_and_types_of_the_keys() -> TestResult {
     orders_wishes.products_since timestamp(3) with time zone
     ");
     insta::assert_snapshot!(texts(&database, FOREIGN_KEYS).await?.join("\n"), @r"
-    complaints.complaints_line_order_id_line_product_sku_line_product_c79a5967: FOREIGN KEY (line_order_id, line_product_sku, line_product_since) REFERENCES order_lines(order_id, product_sku, product_since)
+    complaints.complaints_line_order_id_line_product_sku_line_product_c79a5967: FOREIGN KEY (line_order_id, line_product_sku, line_product_since) REFERENCES order_lines(order_id, product_sku, product_since) ON UPDATE CASCADE
     order_lines.order_lines_order_id_foreign: FOREIGN KEY (order_id) REFERENCES orders(id)
-    order_lines.order_lines_product_sku_product_since_foreign: FOREIGN KEY (product_sku, product_since) REFERENCES products(sku, since)
+    order_lines.order_lines_product_sku_product_since_foreign: FOREIGN KEY (product_sku, product_since) REFERENCES products(sku, since) ON UPDATE CASCADE
     orders_wishes.orders_wishes_orders_id_foreign: FOREIGN KEY (orders_id) REFERENCES orders(id) ON UPDATE CASCADE ON DELETE CASCADE
     orders_wishes.orders_wishes_products_sku_products_since_foreign: FOREIGN KEY (products_sku, products_since) REFERENCES products(sku, since) ON UPDATE CASCADE ON DELETE CASCADE
     ");

@@ -178,6 +178,23 @@ impl ItemList {
         self.rows > 0 && self.iter().any(Item::is_unloaded)
     }
 
+    /// Whether some item is a row.
+    pub(super) const fn names_rows(&self) -> bool {
+        self.rows > 0
+    }
+
+    /// Rows that are loaded are their entities from now on.
+    pub(super) fn pin(&mut self) {
+        if self.rows > 0 {
+            for item in &mut self.items {
+                if let (Item::Row(Some(_)), Some(cell)) = (&*item, item.entity()) {
+                    *item = Item::cell(&cell);
+                }
+            }
+            self.retain(|_| true);
+        }
+    }
+
     /// Rows are looked for in this graph from now on.
     pub(super) fn relink(&mut self, graph: &GraphLink) {
         if self.rows > 0 {

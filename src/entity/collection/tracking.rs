@@ -245,6 +245,25 @@ impl AnyCollection for Items {
         self.pending = None;
     }
 
+    fn names_rows(&self) -> bool {
+        let pending = self.pending.iter().flat_map(|pending| {
+            [Some(&pending.added), Some(&pending.removed), pending.arranged.as_ref()].into_iter().flatten()
+        });
+        self.stored().into_iter().chain(pending).any(ItemList::names_rows)
+    }
+
+    fn pin(&mut self) {
+        if let Known::Items(items) = &mut self.known
+            && items.names_rows()
+        {
+            Arc::make_mut(items).pin();
+        }
+        if let Some(pending) = &mut self.pending {
+            let arranged = pending.arranged.iter_mut();
+            arranged.chain([&mut pending.added, &mut pending.removed]).for_each(ItemList::pin);
+        }
+    }
+
     fn stored_members(&self) -> Option<Vec<Member>> {
         self.stored().map(|stored| stored.iter().filter_map(Item::member).collect())
     }

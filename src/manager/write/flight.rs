@@ -148,7 +148,7 @@ impl Flight {
         let plan = std::mem::take(&mut self.plan);
         let mut next = 0;
         loop {
-            let batch = self.next_batch(&plan, &outcome, &mut next)?;
+            let batch = self.next_batch(&plan, &mut outcome, &mut next)?;
             if batch.statements.len() > 1 || !batch.is_last {
                 line.begin();
             }
@@ -237,7 +237,7 @@ impl Flight {
     }
 
     /// The statements that can be sent now: all, unless some need keys that others make.
-    fn next_batch<'p>(&self, plan: &'p Plan, outcome: &Outcome, next: &mut usize) -> Result<Batch<'p>, Error> {
+    fn next_batch<'p>(&self, plan: &'p Plan, outcome: &mut Outcome, next: &mut usize) -> Result<Batch<'p>, Error> {
         let orm = &self.orm;
         let mut batch = Batch::default();
         while let Some(statement) = plan.statements.get(*next) {
@@ -246,7 +246,9 @@ impl Flight {
                 break;
             }
             let is_plain = |entity: usize| matches!(orm.keys.intake(entity), Intake::Unordered | Intake::Plain);
-            let bound = bind(&orm.metadata, &orm.texts, &self.changes, &outcome.keys, &is_plain, statement)?;
+            let now = outcome.now(&orm.metadata, &self.changes);
+            let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, statement)?;
+            outcome.bound(&orm.metadata, &self.changes, statement);
             for (bound, rows) in bound {
                 batch.statements.push(bound);
                 batch.written.push((statement, rows));

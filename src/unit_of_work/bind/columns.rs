@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::metadata::{AnyReference, ColumnDef, EntityDef, EntityView, PropertyDef, ReferenceTarget, RelationDef};
 use crate::sql::ColumnArray;
 use crate::types::{KeyPart, PgType};
-use crate::unit_of_work::change_set::{ChangeKind, RowChange, Target};
+use crate::unit_of_work::change_set::{ChangeKind, RowChange};
+use crate::unit_of_work::key_changes::{Done, KeysNow};
 
 /// Where the values of one property come from.
 enum Source<'a> {
@@ -84,23 +85,24 @@ impl<'a> Columns<'a> {
                 }
                 Source::Relation { property, relation } => {
                     let held;
-                    let key = match row.targets.iter().find(|(index, _)| index == property).map(|(_, target)| target) {
-                        Some(Target::Null) => None,
-                        Some(Target::Key(key)) => Some(key),
-                        Some(Target::Row(position)) => binder.keys[*position].as_ref(),
+                    // A row may refer to itself, and change its key.
+                    let done = if relation.is_checked_last() { Done::Everything } else { binder.now.done };
+                    let now = KeysNow { behind: Some(position), done, ..binder.now };
+                    let key = match row.targets.iter().find(|(index, _)| index == property) {
+                        Some((_, target)) => now.of_target(relation.target, target),
                         // A relation that has not changed is as it is in the entity.
                         None => {
                             let reference = view.value.property(usize::from(*property)).as_reference();
                             held = reference.map(AnyReference::target);
                             match &held {
-                                Some(ReferenceTarget::Key(key)) => Some(key),
+                                Some(ReferenceTarget::Key(key)) => Some(now.of(relation.target, key)),
                                 _ => None,
                             }
                         }
                     };
                     for (index, column) in relation.columns.iter().enumerate() {
                         if let Some(array) = next.next() {
-                            let part = key.and_then(|key| key.parts().get(index));
+                            let part = key.as_ref().and_then(|key| key.parts().get(index));
                             array.push_key_part(part).map_err(|error| conversion(self.entity, &column.name, error))?;
                         }
                     }

@@ -29,6 +29,7 @@ impl Collector<'_> {
         }
         for (position, index) in rows.into_iter().enumerate() {
             let overrides = std::mem::take(&mut self.nodes[index].overrides);
+            let rewritten = std::mem::take(&mut self.nodes[index].rewritten);
             let node = &self.nodes[index];
             let mut row = RowChange {
                 cell: Arc::clone(&node.cell),
@@ -39,6 +40,7 @@ impl Collector<'_> {
                 targets: Vec::new(),
                 previous: Vec::new(),
                 key: if node.role == Role::Insert { None } else { node.cell.key() },
+                new_key: Vec::new(),
                 scheduled: matches!(node.cell.lifecycle(), Lifecycle::Scheduled | Lifecycle::Removing),
             };
             let entity = self.entity(node.entity);
@@ -46,7 +48,7 @@ impl Collector<'_> {
                 Role::Insert => self.insertion(entity, &mut row, &inserted)?,
                 Role::Update => {
                     row.kind = ChangeKind::Update;
-                    self.modification(entity, &mut row, &inserted)?;
+                    self.modification(entity, &mut row, &rewritten, &inserted)?;
                 }
                 Role::Delete => {
                     row.kind = ChangeKind::Delete;
@@ -61,6 +63,7 @@ impl Collector<'_> {
                 changes.rows.push(row);
             }
         }
+        changes.keys = KeyChanges::of(&changes.rows);
         let dropped = self.nodes.iter().filter(|node| node.role == Role::Nothing).map(|node| &node.cell);
         changes.dropped = dropped.filter(|cell| cell.lifecycle() == Lifecycle::Scheduled).map(Arc::clone).collect();
         self.finish_links(&mut changes, &inserted);
@@ -202,6 +205,7 @@ impl Collector<'_> {
         &mut self,
         entity: &EntityDef,
         row: &mut RowChange,
+        rewritten: &[u16],
         inserted: &[Option<usize>],
     ) -> Result<(), Error> {
         let cell = Arc::clone(&row.cell);
@@ -227,13 +231,14 @@ impl Collector<'_> {
                         };
                         let target = if same { target } else { self.of_new_row(relation, target, inserted)? };
                         let overridden = row.overrides.iter().any(|(property, _)| *property == number);
-                        if !same || overridden {
+                        let is_written = !same || rewritten.contains(&number);
+                        if is_written || overridden {
                             row.targets.push((number, target));
                         }
-                        if let (false, Some(ReferenceTarget::Key(key))) = (same, before) {
+                        if let (true, Some(ReferenceTarget::Key(key))) = (is_written, before) {
                             row.previous.push((number, key));
                         }
-                        !same
+                        is_written
                     }
                     PropertyDef::Relation(_) => false,
                 };
@@ -241,12 +246,8 @@ impl Collector<'_> {
                     properties.push(number);
                 }
                 if changed && entity.key_properties.contains(&index) {
-                    let message = format!(
-                        "the key of {} was changed ({}): create a new entity and remove the old one",
-                        entity.meta.name,
-                        entity.property_name(index)
-                    );
-                    return Err(Error::validation(entity.meta.name, message));
+                    let part = new_part(entity, index, value, row)?;
+                    row.new_key.push((number, part));
                 }
             }
             if !properties.is_empty() {
@@ -358,6 +359,33 @@ impl Collector<'_> {
             }
         }
     }
+}
+
+/// What a changed part of a key becomes.
+///
+/// # Errors
+/// [`Error::Validation`] if the database makes it, or if it is no value of a key.
+fn new_part(entity: &EntityDef, property: usize, value: &dyn Property, row: &RowChange) -> Result<NewPart, Error> {
+    let name = entity.property_name(property);
+    let refused = |why: &str| {
+        let key = row.key.as_ref().map(ToString::to_string).unwrap_or_default();
+        let message = format!("{name} of {}#{key} was changed: {why}", entity.meta.name);
+        Error::validation(entity.meta.name, message)
+    };
+    if entity.identity == Some(property) {
+        return Err(refused(
+            "the database makes this key. Put the old one back, or declare it #[primary_key(assigned)] if the program is \
+             to give keys",
+        ));
+    }
+    if entity.column(property).is_none() {
+        let number = u16::try_from(property).unwrap_or_default();
+        return Ok(NewPart::Target(row.target(number).clone()));
+    }
+    if Some(property) == entity.uuid_key && value.is_unset() {
+        return Err(refused("the nil UUID is no key. Put the old one back, or give it another one"));
+    }
+    value.key_part().map(NewPart::Value).ok_or_else(|| refused("the value cannot be a key"))
 }
 
 /// `on_update` values, because something else has changed (rule B4).

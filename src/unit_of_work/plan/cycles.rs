@@ -190,7 +190,9 @@ impl Rows<'_, '_> {
     fn give_up(&mut self, circle: &[usize]) -> bool {
         let mut done = false;
         for edge in circle {
-            if matches!(self.edges[*edge].cause, Cause::Likely(_) | Cause::Deferred) && self.edges[*edge].holds {
+            if matches!(self.edges[*edge].cause, Cause::Likely(_) | Cause::Deferred | Cause::Rekeyed)
+                && self.edges[*edge].holds
+            {
                 self.edges[*edge].holds = false;
                 done = true;
             }
@@ -348,6 +350,16 @@ impl Rows<'_, '_> {
         if let Some((constraint, edge)) = swap {
             let entities = [edge.from, edge.to].into_iter().filter_map(named).collect();
             return Error::UnresolvableUniqueSwap { constraint: self.constraints[constraint].name.clone(), entities };
+        }
+        let nodes = || circle.iter().map(|edge| self.edges[*edge].from);
+        if let Some(rekeyed) = nodes().find(|node| row(*node).is_some_and(|row| !row.new_key.is_empty())) {
+            let others: Vec<String> = nodes().filter(|node| *node != rekeyed).filter_map(named).collect();
+            let (name, others) = (named(rekeyed).unwrap_or_default(), others.join(", "));
+            let message = format!(
+                "the key of {name} was changed, and {others} would have to be written both before and behind it: flush one \
+                 of the changes first, or let the foreign keys follow (on_update = \"cascade\")"
+            );
+            return Error::validation(row(rekeyed).map_or("", |row| self.planner.entity(row).meta.name), message);
         }
         let rows = circle.iter().filter_map(|edge| row(self.edges[*edge].from));
         unknown_keys(rows.map(|row| self.planner.entity(row)))

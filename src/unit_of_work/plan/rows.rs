@@ -12,7 +12,7 @@ use super::queue::Queue;
 use super::slots::{Conflicts, Constraint};
 use super::{Group, Phase, PlannedStatement, Planner};
 use crate::error::Error;
-use crate::metadata::{EntityDef, RelationDef};
+use crate::metadata::EntityDef;
 use crate::types::Key;
 use crate::unit_of_work::change_set::{ChangeKind, LinkEnd, Target};
 
@@ -25,6 +25,8 @@ pub(super) enum Cause {
     UnknownKey,
     /// A foreign key that is checked at the end of the transaction. Better in this order, but not at any price.
     Deferred,
+    /// A key is changed before it is referred to. If it must be, the server changes what referred to it earlier.
+    Rekeyed,
     /// A unique value passes on; the position of the constraint.
     Unique(usize),
     /// It probably does. Better in this order, but not at any price.
@@ -100,6 +102,7 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
         }
     }
     rows.references()?;
+    rows.key_changes();
     rows.pivots();
     rows.resolve()?;
     rows.bring_forward();
@@ -145,7 +148,7 @@ impl Rows<'_, '_> {
             let entity: &EntityDef = self.planner.entity(row);
             for (property, target) in &row.targets {
                 let Some(relation) = entity.relation(usize::from(*property)) else { continue };
-                let cause = if is_deferred(relation) { Cause::Deferred } else { Cause::Reference };
+                let cause = if relation.is_deferred() { Cause::Deferred } else { Cause::Reference };
                 match target {
                     Target::Row(other) if *other == position && !known[position] => {
                         return Err(unknown_keys([entity]));
@@ -154,7 +157,9 @@ impl Rows<'_, '_> {
                         self.add(*other, position, if known[*other] { cause } else { Cause::UnknownKey }, None);
                     }
                     Target::Key(key) => {
-                        if let Some(other) = inserted.get(&(relation.target, key)) {
+                        // A row that is inserted may take the key of one whose key is changed; that one is meant.
+                        let is_another = changes.keys.row(relation.target, key).is_some();
+                        if let (Some(other), false) = (inserted.get(&(relation.target, key)), is_another) {
                             self.add(*other, position, cause, None);
                         }
                     }
@@ -167,7 +172,7 @@ impl Rows<'_, '_> {
                     // Only a check can be put off, not what the server does by itself.
                     let is_checked =
                         relation.meta.on_delete.is_none_or(|action| action.eq_ignore_ascii_case("no action"));
-                    let cause = if is_checked && is_deferred(relation) { Cause::Deferred } else { Cause::Reference };
+                    let cause = if is_checked && relation.is_deferred() { Cause::Deferred } else { Cause::Reference };
                     self.add(position, *other, cause, relation.meta.nullable.then_some(*property));
                 }
             }
@@ -283,7 +288,7 @@ impl Rows<'_, '_> {
         match edge.cause {
             Cause::Reference | Cause::Deferred => true,
             Cause::Unique(constraint) | Cause::Likely(constraint) => self.constraints[constraint].deferrable,
-            Cause::UnknownKey => false,
+            Cause::UnknownKey | Cause::Rekeyed => false,
         }
     }
 
@@ -319,9 +324,4 @@ impl Rows<'_, '_> {
             }
         }
     }
-}
-
-/// Whether a foreign key is checked at the end of the transaction.
-fn is_deferred(relation: &RelationDef) -> bool {
-    relation.meta.deferrable.is_some_and(|when| when.to_ascii_lowercase().contains("initially deferred"))
 }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::metadata::{EntityDef, EntityObject, EntityView, IndexDef, Metadata, PropertyDef, ReferenceTarget};
 use crate::types::Key;
 use crate::unit_of_work::change_set::{ChangeKind, ChangeSet, Override, RowChange, Target};
+use crate::unit_of_work::key_changes::NewPart;
 
 /// A unique constraint or index whose values pass on.
 #[derive(Debug)]
@@ -98,11 +99,33 @@ fn of_removal(entity: &EntityDef, removal: usize, keys: &[Key], changes: &Change
     let constraint = conflicts.constraints.len();
     conflicts.constraints.push(slots[0].constraint());
     for (to, row) in changes.rows.iter().enumerate().filter(|(_, row)| row.entity == entity.index) {
-        let certain = row.kind == ChangeKind::Insert && row.key.as_ref().is_some_and(|key| keys.contains(key));
+        let certain = match row.kind {
+            ChangeKind::Insert => row.key.as_ref().is_some_and(|key| keys.contains(key)),
+            ChangeKind::Update => changed_key(entity, row).is_some_and(|key| keys.contains(&key)),
+            ChangeKind::Delete => false,
+        };
         if certain || slots[1..].iter().any(|slots| slots.takes(row)) {
             conflicts.replaced.push(Replaced { removal, to, constraint, certain });
         }
     }
+}
+
+/// The key that an UPDATE gives a row, if that is known.
+fn changed_key(entity: &EntityDef, row: &RowChange) -> Option<Key> {
+    if row.new_key.is_empty() {
+        return None;
+    }
+    let mut parts = row.key.as_ref()?.parts().to_vec();
+    for (property, part) in &row.new_key {
+        let range = entity.key_columns_of(usize::from(*property))?;
+        let new = match part {
+            NewPart::Value(part) => std::slice::from_ref(part),
+            NewPart::Target(Target::Key(key)) => key.parts(),
+            NewPart::Target(_) => return None,
+        };
+        parts.splice(range, new.iter().cloned());
+    }
+    Key::from_parts(parts)
 }
 
 /// What has to be different in every row.

@@ -125,9 +125,7 @@ impl World<'_> {
         let entity = &self.model.memory[&id];
         let (table, definition) = (entity.table, entity.table.definition());
         let changeable = |column: &usize| {
-            !matches!(definition.columns[*column].kind, Kind::To(_))
-                && definition.version != Some(*column)
-                && !(definition.key_columns.contains(column) && entity.known.is_some())
+            !matches!(definition.columns[*column].kind, Kind::To(_)) && definition.version != Some(*column)
         };
         let columns: Vec<usize> = (0..definition.columns.len()).filter(changeable).collect();
         let column = columns[usize::from(column) % columns.len()];
@@ -171,7 +169,7 @@ impl World<'_> {
         let references: Vec<(usize, Table)> = entity.table.references().collect();
         let (column, table) = references[usize::from(column) % references.len()];
         let definition = entity.table.definition();
-        if entity.claimed.contains(&column) || (definition.key_columns.contains(&column) && entity.known.is_some()) {
+        if entity.claimed.contains(&column) {
             return;
         }
         let target = target.and_then(|number| self.pick(number, |_, entity| entity.table == table));

@@ -43,7 +43,10 @@ impl Model {
                 };
                 let who = if moved(id) { *id } else { other };
                 let last = columns[columns.len() - 1];
-                problems.push(Problem { kinds: &["UniqueViolation"], repair: Repair::Assign(who, last) });
+                // Whose key is changed to that of a row which is loaded is told before anything is sent.
+                let is_key = definition.key_columns == *columns;
+                let kinds: &[&str] = if is_key { &["UniqueViolation", "Validation"] } else { &["UniqueViolation"] };
+                problems.push(Problem { kinds, repair: Repair::Assign(who, last) });
             }
         }
         problems

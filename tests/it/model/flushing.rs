@@ -182,6 +182,7 @@ impl World<'_> {
             let Some(key) = self.handles[&id].key() else { wrong!("{} was inserted, and has no key", self.name(id)) };
             self.model.rows.get_mut(&id).unwrap().key = key;
         }
+        self.model.rename();
         Ok(())
     }
 
@@ -263,9 +264,6 @@ impl World<'_> {
             return false;
         }
         let definition = entity.table.definition();
-        if entity.known.is_some() && definition.key_columns.contains(&column) {
-            return false;
-        }
         if entity.claimed.contains(&column) {
             // If a collection says otherwise, it is the collection that has the last word.
             let owners = self.model.memory.iter().flat_map(|(owner, entity)| {

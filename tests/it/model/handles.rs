@@ -18,6 +18,7 @@ pub enum Handle {
     Seat(Managed<Seat>),
     Country(Managed<Country>),
     City(Managed<City>),
+    Cushion(Managed<Cushion>),
 }
 
 /// Runs the same code for the handle of whatever type.
@@ -33,6 +34,7 @@ macro_rules! each {
             $crate::model::handles::Handle::Seat($name) => $body,
             $crate::model::handles::Handle::Country($name) => $body,
             $crate::model::handles::Handle::City($name) => $body,
+            $crate::model::handles::Handle::Cushion($name) => $body,
         }
     };
 }
@@ -77,6 +79,10 @@ macro_rules! of_table {
             }
             Table::City => {
                 type $entity = City;
+                $body
+            }
+            Table::Cushion => {
+                type $entity = Cushion;
                 $body
             }
         }
@@ -142,8 +148,8 @@ impl<T: Record> Field for Ref<T> {
         match self.get() {
             Ok(handle) => Cell::To(T::wrap(handle)),
             Err(_) => {
-                let key = serde_json::to_value(self).unwrap();
-                Cell::ToKey(T::TABLE, key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+                let key = self.try_id().map(|id| id.to_key().to_string());
+                Cell::ToKey(T::TABLE, key.unwrap_or_else(|_| "nobody".to_owned()))
             }
         }
     }
@@ -222,6 +228,7 @@ record! {
     Seat { team, number, label, occupant }
     Country { name, capital }
     City { name, country }
+    Cushion { seat, layer, color, beside }
 }
 
 /// Makes an entity of its cells; optional ones are set as a program sets them, on the handle.
@@ -242,6 +249,9 @@ pub fn create(em: &EntityManager, table: Table, cells: &[Cell]) -> Handle {
         Table::Badge => Badge::wrap(em.create(NewBadge { color: text(0) })),
         Table::Tag => Tag::wrap(em.create(NewTag { name: text(0) })),
         Table::Seat => Seat::wrap(em.create(NewSeat { team: reference(&cells[0]), number: number(1), label: text(2) })),
+        Table::Cushion => {
+            Cushion::wrap(em.create(NewCushion { seat: reference(&cells[0]), layer: number(1), color: text(2) }))
+        }
         Table::Country => Country::wrap(em.create(NewCountry { name: text(0), capital: reference(&cells[1]) })),
         Table::City => City::wrap(em.create(NewCity { name: text(0), country: reference(&cells[1]) })),
     };

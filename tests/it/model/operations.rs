@@ -136,6 +136,7 @@ fn step() -> impl Strategy<Value = Operation> {
         Table::Tag,
         Table::Badge,
         Table::Seat,
+        Table::Cushion,
         Table::Folder,
         Table::Person,
         Table::Note,

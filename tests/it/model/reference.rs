@@ -150,6 +150,22 @@ impl Model {
         }
     }
 
+    /// Keys that are made of others are called after them: they follow when these are changed.
+    pub fn rename(&mut self) {
+        for table in [Table::Seat, Table::Cushion] {
+            let ids: Vec<Id> = self.rows.iter().filter(|(_, row)| row.table == table).map(|(id, _)| *id).collect();
+            for id in ids {
+                let parts = table.definition().key_columns.iter().map(|column| match &self.rows[&id].fields[*column] {
+                    Value::Row(target) => self.rows[target].key.trim_matches(['(', ')']).to_owned(),
+                    Value::Int(number) => number.to_string(),
+                    value => format!("{value:?}"),
+                });
+                let key = format!("({})", parts.collect::<Vec<_>>().join(", "));
+                self.rows.get_mut(&id).unwrap().key = key;
+            }
+        }
+    }
+
     /// The row with this key.
     pub fn row_by_key(&self, table: Table, key: &str) -> Option<Id> {
         self.rows.iter().find(|(_, row)| row.table == table && row.key == key).map(|(id, _)| *id)

@@ -99,6 +99,18 @@ pub struct Seat {
 }
 
 #[derive(Entity, Clone, Debug)]
+pub struct Cushion {
+    #[primary_key]
+    #[many_to_one]
+    pub seat: Ref<Seat>,
+    #[primary_key]
+    pub layer: i32,
+    pub color: String,
+    #[many_to_one]
+    pub beside: Option<Ref<Seat>>,
+}
+
+#[derive(Entity, Clone, Debug)]
 pub struct Country {
     #[primary_key]
     pub id: Uuid,
@@ -117,8 +129,8 @@ pub struct City {
 }
 
 /// All of them.
-pub fn entities() -> [&'static howdah::EntityMeta; 9] {
-    entities![Folder, Team, Person, Note, Badge, Tag, Seat, Country, City]
+pub fn entities() -> [&'static howdah::EntityMeta; 10] {
+    entities![Folder, Team, Person, Note, Badge, Tag, Seat, Country, City, Cushion]
 }
 
 /// What the entities cannot say: the constraint that only the database has, and the faults that can be switched on.

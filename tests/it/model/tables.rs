@@ -15,6 +15,7 @@ pub enum Table {
     Seat,
     Country,
     City,
+    Cushion,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,22 @@ const SEAT: Definition = Definition {
     )
 };
 
+/// Its key is made of that of its seat; another seat is referred to by two columns.
+const CUSHION: Definition = Definition {
+    key: "format('(%s, %s, %s)', seat_team_id, seat_number, layer)",
+    unique: &[&[0, 1]],
+    key_columns: &[0, 1],
+    ..definition(
+        "cushion",
+        &[
+            column("format('(%s, %s)', seat_team_id, seat_number)", Kind::To(Table::Seat)),
+            column("layer", Kind::Int),
+            column("color", Kind::Text),
+            nullable("nullif(format('(%s, %s)', beside_team_id, beside_number), '(, )')", Kind::To(Table::Seat)),
+        ],
+    )
+};
+
 const COUNTRY: Definition =
     definition("country", &[column("name", Kind::Text), column("capital_id", Kind::To(Table::City))]);
 
@@ -139,7 +156,7 @@ const CITY: Definition =
     definition("city", &[column("name", Kind::Text), column("country_id", Kind::To(Table::Country))]);
 
 impl Table {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Folder,
         Self::Team,
         Self::Person,
@@ -149,6 +166,7 @@ impl Table {
         Self::Seat,
         Self::Country,
         Self::City,
+        Self::Cushion,
     ];
 
     pub const fn definition(self) -> &'static Definition {
@@ -162,6 +180,7 @@ impl Table {
             Self::Seat => &SEAT,
             Self::Country => &COUNTRY,
             Self::City => &CITY,
+            Self::Cushion => &CUSHION,
         }
     }
 
