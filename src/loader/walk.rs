@@ -53,7 +53,13 @@ impl Loader<'_> {
                 }
                 for node in &branch.nodes {
                     match look(self.graph, &metadata, &branch, node)? {
-                        Look::Missing(step) => steps.push(step),
+                        Look::Missing(step) => {
+                            // What is below those that are there can share the flight.
+                            if depth > 0 && !step.complete && !node.children.is_empty() {
+                                branches.extend(reached(self.graph, &metadata, &step, 0)?);
+                            }
+                            steps.push(step);
+                        }
                         Look::Loaded(next) => branches.extend(next),
                     }
                 }

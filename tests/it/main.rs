@@ -44,6 +44,7 @@ mod key_change_rules;
 mod key_changes;
 mod keys;
 mod library;
+mod loading;
 mod lost_connections;
 mod manual_savepoints;
 mod many_to_many;
