@@ -70,7 +70,8 @@ fn order(
     subject: &'static str,
     selected: bool,
 ) -> Result<Option<Vec<usize>>, Error> {
-    let failed = |column: &str, message: String| Error::Conversion { entity: subject, column: column.to_owned(), message };
+    let failed =
+        |column: &str, message: String| Error::Conversion { entity: subject, column: column.to_owned(), message };
     let check = |column: &Column, accepts: &[u32], wanted: &str| {
         if accepts.contains(&column.type_().oid()) {
             return Ok(());
@@ -103,7 +104,10 @@ fn order(
                 let Some(place) = place else {
                     let there: Vec<&str> = columns.iter().map(Column::name).collect();
                     let there = there.join(", ");
-                    return Err(failed(&wanted.name, format!("the rows have no column of this name (columns: {there})")));
+                    return Err(failed(
+                        &wanted.name,
+                        format!("the rows have no column of this name (columns: {there})"),
+                    ));
                 };
                 check(&columns[place], wanted.accepts, wanted.expected)?;
                 order.push(place);

@@ -382,7 +382,10 @@ fn handle<T: Entity>(graph: Arc<UnitOfWork>, cell: Arc<dyn AnyCell>) -> Option<M
     Managed::from_cell(cell, graph as Arc<dyn Graph>)
 }
 
-pub(super) fn handles<T: Entity>(graph: &Arc<UnitOfWork>, cells: impl IntoIterator<Item = Arc<dyn AnyCell>>) -> Vec<Managed<T>> {
+pub(super) fn handles<T: Entity>(
+    graph: &Arc<UnitOfWork>,
+    cells: impl IntoIterator<Item = Arc<dyn AnyCell>>,
+) -> Vec<Managed<T>> {
     let graph = Arc::clone(graph) as Arc<dyn Graph>;
     cells.into_iter().filter_map(|cell| Managed::from_cell(cell, Arc::clone(&graph))).collect()
 }

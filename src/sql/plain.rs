@@ -43,7 +43,8 @@ pub(crate) fn plain(text: &str, values: Vec<PlainValue>) -> Result<Statement, Er
         None => (false, pieces.iter().filter(|piece| **piece == Piece::Next).count()),
     };
     if placeholders != values.len() {
-        let also = if numbered { " (where $1 is used, `?` is an operator)" } else { " (an operator `?` is spelled `??`)" };
+        let also =
+            if numbered { " (where $1 is used, `?` is an operator)" } else { " (an operator `?` is spelled `??`)" };
         let message = format!("the SQL has {placeholders} placeholders, and {} values are given{also}", values.len());
         return Err(Error::Validation { entity: None, message });
     }
@@ -244,8 +245,16 @@ mod tests {
             ("select $2, $1, $2", &[&1_i16, &true], "select $2::bool, $1::int2, $2::bool"),
             ("where a ?? 'b' and c=?", &[&vec![1_i32]], "where a ? 'b' and c=$1::int4[]"),
             ("where a ? 'b' and c=$1", &[&1_i32], "where a ? 'b' and c=$1::int4"),
-            ("select '?', \"?\", E'\\'?', '''?' -- ?\n, ?", &[&1_i64], "select '?', \"?\", E'\\'?', '''?' -- ?\n, $1::int8"),
-            ("select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, ?", &[&1_i64], "select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, $1::int8"),
+            (
+                "select '?', \"?\", E'\\'?', '''?' -- ?\n, ?",
+                &[&1_i64],
+                "select '?', \"?\", E'\\'?', '''?' -- ?\n, $1::int8",
+            ),
+            (
+                "select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, ?",
+                &[&1_i64],
+                "select /* ? /* ? */ ? */ $$?$$, $a$ ? $$ ? $a$, a$1, $1::int8",
+            ),
             ("select 'ü' || ?", &[&"é"], "select 'ü' || $1::text"),
         ];
         for (written, values, expected) in cases {

@@ -81,12 +81,8 @@ impl<'a> Writer<'a> {
         field: &ProjectionFieldMeta,
     ) -> Result<Found<'a>, Error> {
         let metadata = self.metadata();
-        let mut found = Found {
-            path: path.clone(),
-            entity: &metadata.entities[scope.start()],
-            property: 0,
-            optional: false,
-        };
+        let mut found =
+            Found { path: path.clone(), entity: &metadata.entities[scope.start()], property: 0, optional: false };
         for hop in path.hops() {
             let relation = found.entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(found.entity))?;
             found.entity = metadata.target(relation);

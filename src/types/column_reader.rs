@@ -57,10 +57,9 @@ impl<'a> ColumnReader<'a> {
     fn check<T: ScalarType>(&self) -> Result<(), Error> {
         let Source::Record(fields, _) = &self.source else { return Ok(()) };
         match fields.get(self.next - 1) {
-            Some((oid, _)) if !T::ACCEPTS.contains(oid) => Err(self.failed(format!(
-                "the column's type has the OID {oid}, and it is read as {}",
-                T::TYPE.name
-            ))),
+            Some((oid, _)) if !T::ACCEPTS.contains(oid) => {
+                Err(self.failed(format!("the column's type has the OID {oid}, and it is read as {}", T::TYPE.name)))
+            }
             _ => Ok(()),
         }
     }

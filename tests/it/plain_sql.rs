@@ -32,7 +32,10 @@ async fn rows_are_read_by_name_and_by_position() {
     let fixture = authors().await;
     let em = fixture.em();
     let (name, year) = ("Ur'sula".to_owned(), Some(1900));
-    let rows = em.sql("SELECT id, name, born, ? AS given FROM author WHERE born > ? ORDER BY id", &[&name, &year]).await.unwrap();
+    let rows = em
+        .sql("SELECT id, name, born, ? AS given FROM author WHERE born > ? ORDER BY id", &[&name, &year])
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].columns().collect::<Vec<_>>(), ["id", "name", "born", "given"]);
     assert_eq!(rows[0].get::<i64>("id").unwrap(), 2);
@@ -45,7 +48,10 @@ async fn rows_are_read_by_name_and_by_position() {
         ["SELECT id, name, born, $1::text AS given FROM author WHERE born > $2::int4 ORDER BY id"]
     );
     for (error, expected) in [
-        (rows[0].get::<i64>("nmae").unwrap_err(), "column nmae cannot be converted: there is no such column (columns: id, name, born, given)"),
+        (
+            rows[0].get::<i64>("nmae").unwrap_err(),
+            "column nmae cannot be converted: there is no such column (columns: id, name, born, given)",
+        ),
         (rows[0].get::<i32>("id").unwrap_err(), "column id cannot be converted: it is int8, and read as int4"),
         (rows[0].at::<i32>(4).unwrap_err(), "column #4 cannot be converted: the row has 4 columns"),
     ] {

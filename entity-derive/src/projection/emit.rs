@@ -21,7 +21,8 @@ pub fn projection(projection: &Projection) -> TokenStream {
         let (ident, ty) = (generated(&field.ident), &field.ty);
         quote!(#ident: __h::read_field::<_, #ty>(row)?)
     });
-    let meta = quote!(static __META: __h::ProjectionMeta = __h::ProjectionMeta { name: #name, fields: &[#(#fields),*] };);
+    let meta =
+        quote!(static __META: __h::ProjectionMeta = __h::ProjectionMeta { name: #name, fields: &[#(#fields),*] };);
     let check = projection.entity.as_ref().map(|entity| check(entity, &projection.fields));
     let implementation = implementation(projection, &quote!(&__META), &quote!(__h::Ok(Self { #(#read),* })));
     quote! {
