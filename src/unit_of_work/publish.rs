@@ -177,8 +177,9 @@ impl Publisher<'_> {
     /// Puts into the identity map what was inserted, of this many rows.
     fn remember(&self, published: usize) {
         let mut inserted: FxHashMap<usize, usize> = FxHashMap::default();
-        let rows = self.changes.rows.iter().zip(&self.outcome.keys).take(published);
-        let rows = rows.filter_map(|(row, key)| Some((row, key.as_ref().filter(|_| row.kind == ChangeKind::Insert)?)));
+        let rows = self.changes.rows.iter().enumerate().take(published);
+        let rows = rows.filter(|(_, row)| row.kind == ChangeKind::Insert);
+        let rows = rows.filter_map(|(position, row)| Some((row, self.now.of_row(position)?)));
         for (row, _) in rows.clone() {
             *inserted.entry(row.entity).or_default() += 1;
         }
@@ -188,7 +189,7 @@ impl Publisher<'_> {
             map.of(entity).reserve(rows);
         }
         for (row, key) in rows {
-            let other = map.insert(row.entity, key.clone(), Arc::clone(&row.cell));
+            let other = map.insert(row.entity, key.into_owned(), Arc::clone(&row.cell));
             replaced.extend(other.filter(|other| !Arc::ptr_eq(other, &row.cell)));
         }
         drop(map);
