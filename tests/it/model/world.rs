@@ -139,7 +139,11 @@ impl<'a> World<'a> {
             Cell::Null => Value::Null,
             Cell::Int(value) => Value::Int(value),
             Cell::Text(value) => Value::Text(value),
-            Cell::To(handle) => Value::Row(self.id_of(&handle)?),
+            // Loaded in a scope that then cleared its memory and was undone: the row is known, the handle is not.
+            Cell::To(handle) => Value::Row(self.id_of(&handle).or_else(|| {
+                let key = handle.key()?;
+                self.model.row_by_key(handle.table(), &key)
+            })?),
             Cell::ToKey(table, key) => Value::Row(self.model.row_by_key(table, &key).or_else(|| {
                 // Deleted, perhaps persisted again, and referred to by something that is not in the database.
                 let removed = self.among(|id, entity| {
