@@ -335,22 +335,6 @@ async fn nothing_to_write_sends_nothing() {
     assert_eq!(em.flush().await.unwrap().inserted, 1, "it can be persisted again");
 }
 
-#[tokio::test]
-async fn a_key_cannot_be_changed() {
-    let fixture = Fixture::new(library()).await;
-    let em = fixture.em();
-    let shelf = em.persist(NewShelf { code: "A1".into() });
-    em.flush().await.unwrap();
-    fixture.forget();
-    shelf.write().code = "B2".into();
-    let error = em.flush().await.unwrap_err();
-    assert!(matches!(&error, Error::Validation { entity: Some("Shelf"), .. }), "{error}");
-    assert!(error.to_string().contains("code"), "{error}");
-    assert!(fixture.statements().is_empty());
-    shelf.write().code = "A1".into();
-    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
-}
-
 mod branches {
     use super::*;
 

@@ -93,7 +93,7 @@ async fn types_come_before_the_tables_and_each_once() {
       CONSTRAINT "paper_weights_check" CHECK ("weights"::int8[] <@ ARRAY[80, 1099511627776]::int8[]),
       CONSTRAINT "paper_by_hand_check" CHECK ("by_hand" IN ('Black', 'Yellow'))
     );
-    ALTER TABLE "office"."paper" ADD CONSTRAINT "paper_larger_size_foreign" FOREIGN KEY ("larger_size") REFERENCES "office"."paper" ("size");
+    ALTER TABLE "office"."paper" ADD CONSTRAINT "paper_larger_size_foreign" FOREIGN KEY ("larger_size") REFERENCES "office"."paper" ("size") ON UPDATE CASCADE;
     CREATE INDEX "paper_larger_size_index" ON "office"."paper" ("larger_size");
     "#);
 }
