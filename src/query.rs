@@ -47,7 +47,7 @@ pub use condition::Condition;
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
 pub use expr::{Expr, IntoExpr};
-pub(crate) use find::FindPlan;
+pub(crate) use find::{FindOptions, FindPlan};
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
 pub use order::{IntoOrder, Order};

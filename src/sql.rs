@@ -22,6 +22,7 @@ mod query;
 mod related;
 mod scalar;
 mod scope;
+mod seen;
 mod select;
 mod shape;
 mod subselect;
@@ -30,6 +31,7 @@ mod texts;
 mod together;
 pub(crate) mod transaction;
 mod update;
+mod view;
 
 pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection};
@@ -42,10 +44,11 @@ pub(crate) use parts::{Form, Part, Source, separately, together as parts_togethe
 pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, pivot_place};
 pub(crate) use plain::{PlainValue, missing_column, plain, plain_entities};
 pub(crate) use query::{SelectList, SelectQuery, count_query, query};
-pub(crate) use select::{count, exists, select, select_one};
+pub(crate) use select::{count, exists, select, select_by_key};
 pub(crate) use shape::Shape;
 pub(crate) use term::{Aggregate, Bound, Piece, SubSelect, Term};
 pub(crate) use texts::{StatementTexts, Verb};
 pub(crate) use together::{read_back, together, together_delete, together_insert};
 pub(crate) use transaction::set_constraints;
 pub(crate) use update::{advance, park, returns_version, update};
+pub(crate) use view::View;

@@ -32,6 +32,7 @@ mod enums;
 mod ephemeral_database;
 mod errors;
 mod filters;
+mod find_options;
 mod flush;
 mod flush_concurrency;
 mod flush_failures;
