@@ -22,11 +22,13 @@ use crate::types::Key;
 use crate::unit_of_work::UnitOfWork;
 
 mod count;
+mod cursor;
 mod deadline;
 mod options;
 mod reading;
 
 pub(super) use count::count_of;
+pub use cursor::{CursorFind, IntoCursor, Page};
 pub(super) use reading::Flight;
 use reading::Reading;
 

@@ -52,10 +52,15 @@ impl<'a> Writer<'a> {
         format!("t{}", self.aliases)
     }
 
+    /// Binds a parameter; answers with its number.
+    pub(super) fn bind_param(&mut self, param: Param) -> usize {
+        self.params.push(param);
+        self.params.len()
+    }
+
     /// Binds a number of rows.
     pub(super) fn bind_count(&mut self, count: u64) -> String {
-        self.params.push(Param::int8(i64::try_from(count).unwrap_or(i64::MAX)));
-        format!("${}::int8", self.params.len())
+        format!("${}::int8", self.bind_param(Param::int8(i64::try_from(count).unwrap_or(i64::MAX))))
     }
 
     /// Binds keys, an array a column; answers with the number of the first parameter.

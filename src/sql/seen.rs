@@ -33,9 +33,10 @@ impl Seen {
     }
 
     /// ` WHERE …` with what the rows have to fulfil, and these conditions; nothing where there are none.
-    pub(super) fn push_where(&self, out: &mut String, conditions: &[&str]) {
+    pub(super) fn push_where(&self, out: &mut String, conditions: &[impl AsRef<str>]) {
         let mut word = " WHERE ";
-        for condition in [self.condition.as_str()].iter().chain(conditions).filter(|condition| !condition.is_empty()) {
+        let all = std::iter::once(self.condition.as_str()).chain(conditions.iter().map(AsRef::as_ref));
+        for condition in all.filter(|condition| !condition.is_empty()) {
             let _ = write!(out, "{word}{condition}");
             word = " AND ";
         }

@@ -27,6 +27,7 @@ mod collections;
 mod compile_fail;
 mod composite_keys;
 mod connecting;
+mod cursors;
 mod documentation;
 mod enums;
 mod ephemeral_database;

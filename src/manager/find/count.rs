@@ -115,12 +115,17 @@ impl EntityManager {
         let statement = sql::exists(&reading.view, &plan.selection)?;
         let flight = reading.begin().await?;
         let answer = flight.limit(flight.executor().run(&statement)).await?;
-        Ok(first_column(&answer.rows) == Some(&[1]))
+        Ok(is_true(&answer.rows))
     }
 }
 
 fn first_column(rows: &[Row]) -> Option<&[u8]> {
     rows.first()?.try_get::<usize, RawColumn<'_>>(0).ok()?.0
+}
+
+/// What `EXISTS` has said.
+pub(super) fn is_true(rows: &[Row]) -> bool {
+    first_column(rows) == Some(&[1])
 }
 
 /// What `count(*)` has said.
