@@ -104,8 +104,9 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoKey, Loading,
-    MappedSql, Once, Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select, Sql, Transaction,
+    Asynchronous, CommitCallback, CursorFind, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoCursor,
+    IntoKey, Loading, MappedSql, Once, Page, Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select,
+    Sql, Transaction,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,

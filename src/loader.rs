@@ -17,7 +17,7 @@ use crate::driver::LazyExecutor;
 use crate::error::Error;
 use crate::metadata::AnyCell;
 use crate::query::{LoadStrategy, PopulateNode};
-use crate::sql::{Selection, StatementTexts};
+use crate::sql::{Selection, StatementTexts, View};
 use crate::unit_of_work::UnitOfWork;
 
 use forest::Forest;
@@ -31,9 +31,12 @@ type Cells = Vec<Arc<dyn AnyCell>>;
 /// Loads entities and their relations into a graph.
 pub(crate) struct Loader<'a> {
     pub(crate) graph: &'a Arc<UnitOfWork>,
+    pub(crate) view: &'a View,
     pub(crate) texts: &'a StatementTexts,
     pub(crate) executor: LazyExecutor<'a>,
     pub(crate) strategy: LoadStrategy,
+    /// Whether what is loaded already is read again, depth by depth, and overwritten.
+    pub(crate) refresh: bool,
 }
 
 impl Loader<'_> {
@@ -51,14 +54,14 @@ impl Loader<'_> {
         let metadata = Arc::clone(&self.graph.metadata);
         let entity = metadata.of(selection.meta)?;
         let depth = if self.strategy.is_whole() { usize::MAX } else { depth };
-        let mut forest = Forest::new(&metadata, self.strategy);
+        let mut forest = Forest::new(&metadata, self.strategy, self.refresh);
         forest.add_roots(entity, selection, nodes, depth);
         let (taken, is_one_moment) = if forest.parts.len() > 1 {
             let owners = forest.parts.iter().map(|_| None).collect();
             self.fly(&forest, owners).await?
         } else {
             // Rows are taken in as they arrive.
-            let statement = crate::sql::select(&metadata, selection, &forest.parts[0].shape)?;
+            let statement = crate::sql::select(self.view, selection, &forest.parts[0].shape)?;
             let mut intake = Intake::new(self.graph, &forest, 0);
             let executor = self.executor.get().await?;
             executor.stream(&statement, &mut |rows| intake.take_roots(rows)).await?;

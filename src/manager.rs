@@ -21,7 +21,7 @@ mod sql;
 mod transaction;
 mod write;
 
-pub use find::Find;
+pub use find::{CursorFind, Find, IntoCursor, Page};
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;
 pub use loading::Loading;

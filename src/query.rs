@@ -30,6 +30,7 @@ macro_rules! for_every_key_form {
 mod column;
 mod condition;
 mod criteria;
+mod cursor;
 mod expr;
 mod find;
 mod load;
@@ -46,8 +47,9 @@ pub use column::Column;
 pub use condition::Condition;
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
+pub(crate) use cursor::CursorForm;
 pub use expr::{Expr, IntoExpr};
-pub(crate) use find::FindPlan;
+pub(crate) use find::{FindOptions, FindPlan};
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
 pub use order::{IntoOrder, Order};

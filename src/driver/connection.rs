@@ -59,6 +59,11 @@ impl Connection {
         self.address.cancel(&self.client.cancel_token()).await;
     }
 
+    /// Keeps the pool from giving the connection out again.
+    pub(super) fn give_up(&self) {
+        self.ended.add(&self.client.statement_cache);
+    }
+
     /// Runs one statement: one round trip.
     ///
     /// # Errors

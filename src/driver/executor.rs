@@ -48,6 +48,7 @@ impl<'a> LazyExecutor<'a> {
 }
 
 /// A connection to run statements on.
+#[derive(Clone)]
 pub(crate) enum Executor {
     Pooled(Connection),
     Transaction(Arc<TransactionConnection>),
@@ -73,6 +74,27 @@ impl Executor {
         match self {
             Self::Pooled(connection) => connection.stream(statement, take).await,
             Self::Transaction(transaction) => transaction.stream(statement, take).await,
+        }
+    }
+
+    /// Asks the server to cancel the statement that it is running here; answers when it has been told.
+    pub(crate) async fn cancel(&self) {
+        match self {
+            Self::Pooled(connection) => {
+                // Finished even if this future is dropped, with the connection in hand: a request that arrived late would
+                // cancel a statement of whoever has the connection next.
+                let connection = connection.clone();
+                let _ = tokio::spawn(async move { connection.cancel().await }).await;
+            }
+            Self::Transaction(transaction) => transaction.cancel().await,
+        }
+    }
+
+    /// Has the connection closed instead of given to somebody else, once it is not used here any more. The connection of a
+    /// transaction is ended by it.
+    pub(crate) fn give_up(&self) {
+        if let Self::Pooled(connection) = self {
+            connection.give_up();
         }
     }
 

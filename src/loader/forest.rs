@@ -10,6 +10,8 @@ use crate::sql::{Form, Part, Selection, Shape, Source};
 pub(super) struct Forest<'a> {
     pub(super) metadata: &'a Metadata,
     strategy: LoadStrategy,
+    /// Whether entities that are there already are overwritten.
+    pub(super) refresh: bool,
     pub(super) parts: Vec<Part<'a>>,
     /// Of each part: the relations that are not joined, and the segments that have them.
     pub(super) open: Vec<Vec<Open<'a>>>,
@@ -31,8 +33,8 @@ pub(super) fn has_links(relation: &RelationDef, node: &PopulateNode) -> bool {
 }
 
 impl<'a> Forest<'a> {
-    pub(super) const fn new(metadata: &'a Metadata, strategy: LoadStrategy) -> Self {
-        Self { metadata, strategy, parts: Vec::new(), open: Vec::new(), nodes: Vec::new() }
+    pub(super) const fn new(metadata: &'a Metadata, strategy: LoadStrategy, refresh: bool) -> Self {
+        Self { metadata, strategy, refresh, parts: Vec::new(), open: Vec::new(), nodes: Vec::new() }
     }
 
     pub(super) const fn strategy(&self) -> LoadStrategy {

@@ -48,17 +48,23 @@ pub(crate) enum Keep {
 
 impl<'a> Hydrator<'a> {
     pub(crate) fn new(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, overwrite: bool) -> Self {
-        Self { overwrite, ..Self::at(graph, entity, 0, Keep::EachRow) }
+        Self::at(graph, entity, 0, Keep::EachRow, overwrite)
     }
 
     /// For columns that stand behind others.
-    pub(crate) fn at(graph: &'a Arc<UnitOfWork>, entity: &'a EntityDef, offset: usize, keep: Keep) -> Self {
+    pub(crate) fn at(
+        graph: &'a Arc<UnitOfWork>,
+        entity: &'a EntityDef,
+        offset: usize,
+        keep: Keep,
+        overwrite: bool,
+    ) -> Self {
         let known = graph.map.lock().of(entity.index).len();
         Self {
             graph,
             entity,
             offset,
-            overwrite: false,
+            overwrite,
             keep,
             known,
             types_checked: false,

@@ -43,7 +43,7 @@ impl<'a> Intake<'a> {
                 _ if forest.open[number].iter().any(|open| open.segment == index) => Keep::Distinct,
                 _ => Keep::Nothing,
             };
-            Hydrator::at(graph, &forest.metadata.entities[segment.entity], segment.offset, keep)
+            Hydrator::at(graph, &forest.metadata.entities[segment.entity], segment.offset, keep, forest.refresh)
         });
         Self { hydrators: hydrators.collect() }
     }
@@ -97,7 +97,7 @@ impl Loader<'_> {
         let graph = self.graph;
         let mut flight = Flight { graph, forest, links: None, taken: Vec::new() };
         if forest.strategy() == LoadStrategy::Joined && forest.parts.len() > 1 {
-            let statement = sql::parts_together(forest.metadata, &forest.parts)?;
+            let statement = sql::parts_together(self.view, &forest.parts)?;
             let answer = self.executor.get().await?.run(&statement).await?;
             let mut rows = answer.rows.as_slice();
             for (number, owners) in owners.into_iter().enumerate() {
@@ -108,7 +108,7 @@ impl Loader<'_> {
             }
             return Ok((flight.taken, true));
         }
-        let statements = sql::separately(forest.metadata, self.texts, &forest.parts)?;
+        let statements = sql::separately(self.view, self.texts, &forest.parts)?;
         let executor = self.executor.get().await?;
         let is_snapshot = forest.strategy() == LoadStrategy::Pipelined && !executor.is_transaction();
         let answers =

@@ -52,7 +52,7 @@ impl Loader<'_> {
                     continue;
                 }
                 for node in &branch.nodes {
-                    match look(self.graph, &metadata, &branch, node)? {
+                    match look(self, &metadata, &branch, node)? {
                         Look::Missing(step) => {
                             // What is below those that are there can share the flight.
                             if depth > 0 && !step.complete && !node.children.is_empty() {
@@ -67,7 +67,7 @@ impl Loader<'_> {
             if steps.is_empty() {
                 return Ok(());
             }
-            let mut forest = Forest::new(&metadata, self.strategy);
+            let mut forest = Forest::new(&metadata, self.strategy, self.refresh);
             let mut owners: Vec<Option<Owners>> = Vec::new();
             let mut numbers = Vec::new();
             for step in &mut steps {
@@ -102,12 +102,12 @@ enum Look<'a> {
 
 /// Looks for what is missing of a relation.
 fn look<'a>(
-    graph: &Arc<UnitOfWork>,
+    loader: &Loader<'_>,
     metadata: &'a Metadata,
     branch: &Branch<'a>,
     node: &'a PopulateNode,
 ) -> Result<Look<'a>, Error> {
-    let entity = branch.entity;
+    let (graph, entity) = (loader.graph, branch.entity);
     let Some(relation) = entity.relation(node.relation) else { return Ok(Look::Loaded(None)) };
     let mut step = Step {
         entity,
@@ -122,8 +122,8 @@ fn look<'a>(
     if relation.meta.kind.is_to_many() {
         let mut owners = Owners::new(branch.cells.len());
         for cell in &branch.cells {
-            let mut missing = branch.fresh;
-            if !branch.fresh {
+            let mut missing = branch.fresh || loader.refresh;
+            if !missing {
                 cell.read(&mut |view| {
                     let collection = view.value.property(node.relation).as_collection();
                     missing = collection.is_some_and(|items| match &node.options {
@@ -144,7 +144,7 @@ fn look<'a>(
             if seen.contains(&key) {
                 continue;
             }
-            if graph.find(relation.target, &key).is_none() {
+            if loader.refresh || graph.find(relation.target, &key).is_none() {
                 step.keys.push(key.clone());
             } else {
                 step.complete = false;

@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 
 use super::EntityManager;
 use super::loading::Loading;
-use super::lock::{LockScope, check_comparable, check_versions};
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
@@ -18,9 +17,20 @@ use crate::metadata::{AnyCell, EntityMeta, Graph, Lifecycle};
 use crate::query::{
     Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, LoadStrategy, Populate, PopulateNode, PopulateRequest,
 };
-use crate::sql::{self, Expression, Param, Selection, Statement, Verb};
-use crate::types::{Key, RawColumn};
+use crate::sql::{self, Expression, Selection, Statement, View};
+use crate::types::Key;
 use crate::unit_of_work::UnitOfWork;
+
+mod count;
+mod cursor;
+mod deadline;
+mod options;
+mod reading;
+
+pub(super) use count::count_of;
+pub use cursor::{CursorFind, IntoCursor, Page};
+pub(super) use reading::Flight;
+use reading::Reading;
 
 type Cells = Vec<Arc<dyn AnyCell>>;
 
@@ -81,24 +91,6 @@ impl<T: Entity> Find<T> {
         self
     }
 
-    /// How many rows fulfil the filters, without limit and offset. One statement: `SELECT count(*)`.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with a [`lock`](Self::lock); what the server answered.
-    pub async fn count(self) -> Result<u64, Error> {
-        self.plan.check_unlocked("count()")?;
-        self.em.count_plan(&self.plan.selection).await
-    }
-
-    /// Whether some row fulfils the filters. One statement: `SELECT EXISTS (…)`.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with a [`lock`](Self::lock); what the server answered.
-    pub async fn exists(self) -> Result<bool, Error> {
-        self.plan.check_unlocked("exists()")?;
-        self.em.exists_plan(&self.plan.selection).await
-    }
-
     /// The first row of the result, if there is one.
     ///
     /// # Errors
@@ -130,7 +122,7 @@ impl<T: Entity> IntoFuture for Find<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let graph = self.em.graph();
+            let graph = self.em.graph_of(&self.plan);
             let cells = self.em.find_plan(&graph, &self.plan).await?;
             Ok(handles(&graph, cells))
         })
@@ -142,7 +134,7 @@ impl EntityManager {
     ///
     /// Rows of entities that are loaded already update their clean fields; fields that were changed keep their values.
     pub fn find<T: Entity>(&self) -> Find<T> {
-        Find { em: self.clone(), plan: FindPlan::all::<T>(), entity: PhantomData }
+        Find { em: self.clone(), plan: FindPlan::all(T::meta()), entity: PhantomData }
     }
 
     /// All entities.
@@ -191,26 +183,6 @@ impl EntityManager {
         })
     }
 
-    /// How many rows match: a key, a condition, or `()` for all. One statement: `SELECT count(*)`.
-    ///
-    /// # Errors
-    /// What the server answered.
-    pub fn count<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<u64, Error>> + Send {
-        let plan = with_criteria::<T>(criteria);
-        let em = self.clone();
-        async move { em.count_plan(&plan).await }
-    }
-
-    /// Whether a row matches: a key, a condition, or `()` for any. One statement: `SELECT EXISTS (…)`.
-    ///
-    /// # Errors
-    /// What the server answered.
-    pub fn exists<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<bool, Error>> + Send {
-        let plan = with_criteria::<T>(criteria);
-        let em = self.clone();
-        async move { em.exists_plan(&plan).await }
-    }
-
     /// Reads the entity's row again and overwrites all fields, changed ones, too. Pending changes of its collections are
     /// dropped; what was loaded of them stays.
     ///
@@ -238,37 +210,28 @@ impl EntityManager {
         Loading::new(async move |strategy| em.populate_cells(T::meta(), cells, &requests, strategy).await)
     }
 
-    fn loader<'a>(
+    pub(super) fn loader<'a>(
         &'a self,
         graph: &'a Arc<UnitOfWork>,
+        view: &'a View,
         executor: LazyExecutor<'a>,
         strategy: Option<LoadStrategy>,
     ) -> Loader<'a> {
         let orm = &self.session.orm;
-        Loader { graph, texts: &orm.texts, executor, strategy: strategy.unwrap_or(orm.strategy) }
+        let strategy = strategy.unwrap_or(orm.strategy);
+        Loader { graph, view, texts: &orm.texts, executor, strategy, refresh: false }
     }
 
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
-        let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
-        let entity = graph.metadata.of(plan.selection.meta)?;
-        if let Some(version) = plan.version {
-            check_comparable(entity, version)?;
+        let reading = Reading::of(self, graph, plan)?;
+        let flight = reading.begin().await?;
+        if reading.is_behind() {
+            let outcome = flight.limit(reading.loader(&flight).find(&plan.selection, &[], 0)).await;
+            let (flight, cells) = flight.landed(outcome, reading.entity)?;
+            return reading.load_along(flight, cells).await;
         }
-        let check = |cells: &Cells| plan.version.map_or(Ok(()), |version| check_versions(entity, cells, version));
-        let Some(lock) = plan.selection.lock else {
-            let mut loader = self.loader(graph, LazyExecutor::new(&*self.session), plan.strategy);
-            let cells = loader.find(&plan.selection, &tree, 0).await?;
-            check(&cells)?;
-            return Ok(cells);
-        };
-        let scope = LockScope::begin(&self.session, lock).await?;
-        let executor = LazyExecutor::ready(&*self.session, scope.executor());
-        // Relations are read when the rows are locked: another transaction may have changed them until then.
-        let mut loader = self.loader(graph, executor, Some(LoadStrategy::SelectIn));
-        let outcome = loader.find(&plan.selection, &[], 0).await;
-        let cells = scope.end(outcome, entity)?;
-        check(&cells)?;
-        loader.populate(entity.index, cells.clone(), &tree).await?;
+        let cells = flight.limit(reading.loader(&flight).find(&plan.selection, &reading.tree, 0)).await?;
+        reading.check(&cells)?;
         Ok(cells)
     }
 
@@ -286,14 +249,15 @@ impl EntityManager {
             CriteriaKind::Key(key) => key,
             CriteriaKind::Condition(expression) => {
                 let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
-                let plan = FindPlan { selection, populate, strategy, version: None };
+                let plan = FindPlan { populate, strategy, ..FindPlan::of(selection) };
                 return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
             }
         };
         let entity = graph.metadata.of(meta)?;
         let tree = PopulateNode::tree(meta, &populate)?;
         let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
-        let mut loader = self.loader(graph, LazyExecutor::new(&*self.session), strategy);
+        let view = self.session.view();
+        let mut loader = self.loader(graph, &view, LazyExecutor::new(&*self.session), strategy);
         match known {
             Some(cell) if tree.is_empty() => Ok(Some(cell)),
             Some(cell) => {
@@ -320,10 +284,7 @@ impl EntityManager {
     /// The statement that reads one row.
     fn select_by_key(&self, key: &Key, meta: &'static EntityMeta) -> Result<Statement, Error> {
         let orm = &self.session.orm;
-        let entity = orm.metadata.of(meta)?;
-        let text = orm.texts.get(entity.index, Verb::SelectOneByKey, &[], || sql::select_one(&orm.metadata, entity));
-        let parts = entity.key.iter().zip(key.parts());
-        Ok(Statement { text, params: parts.map(|(column, part)| Param::key_part(column.pg, part)).collect() })
+        sql::select_by_key(&self.session.view(), &orm.texts, orm.metadata.of(meta)?, key)
     }
 
     async fn refresh_cell(&self, cell: Arc<dyn AnyCell>) -> Result<(), Error> {
@@ -358,31 +319,10 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?.index;
-        let mut loader = self.loader(&graph, LazyExecutor::new(&*self.session), strategy);
+        let view = self.session.view();
+        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&*self.session), strategy);
         loader.populate(entity, cells, &tree).await
     }
-
-    async fn count_plan(&self, plan: &Selection) -> Result<u64, Error> {
-        let statement = sql::count(&self.session.orm.metadata, plan)?;
-        let answer = self.executor().await?.run(&statement).await?;
-        Ok(count_of(&answer.rows))
-    }
-
-    async fn exists_plan(&self, plan: &Selection) -> Result<bool, Error> {
-        let statement = sql::exists(&self.session.orm.metadata, plan)?;
-        let answer = self.executor().await?.run(&statement).await?;
-        Ok(first_column(&answer.rows) == Some(&[1]))
-    }
-}
-
-/// What `count(*)` has answered.
-pub(super) fn count_of(rows: &[tokio_postgres::Row]) -> u64 {
-    let counted = first_column(rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
-    counted.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
-}
-
-fn first_column(rows: &[tokio_postgres::Row]) -> Option<&[u8]> {
-    rows.first()?.try_get::<usize, RawColumn<'_>>(0).ok()?.0
 }
 
 /// Handles to cells of the graph that they were found in: the manager may have got another one meanwhile.
@@ -402,15 +342,6 @@ fn prepare<T: Entity>(criteria: impl Criteria<T>, populate: impl Populate<T>) ->
     let mut requests = Vec::new();
     populate.push_requests(&mut requests);
     (criteria.into_kind(), requests)
-}
-
-fn with_criteria<T: Entity>(criteria: impl Criteria<T>) -> Selection {
-    let expression = match criteria.into_kind() {
-        CriteriaKind::Condition(expression) => expression,
-        CriteriaKind::Key(key) => Expression::Key { path: FieldPath::root(T::meta), keys: vec![key] },
-        CriteriaKind::Nothing => Expression::Any(Vec::new()),
-    };
-    Selection { filter: vec![expression], ..Selection::all(T::meta()) }
 }
 
 /// Criteria for a message: the key, or the condition without its values.

@@ -14,7 +14,7 @@ use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, Lifecycle};
 use crate::query::{FindPlan, LockKind, LockMode};
-use crate::sql::{self, LockWait, Param, RowLock, Statement, Verb};
+use crate::sql::{self, LockWait, RowLock, Statement};
 use crate::types::{Key, Version};
 use crate::unit_of_work::UnitOfWork;
 
@@ -137,12 +137,12 @@ impl EntityManager {
     async fn lock_row(&self, entity: &EntityDef, key: &Key, lock: RowLock) -> Result<(), Error> {
         let scope = LockScope::begin(&self.session, lock).await?;
         let executor = scope.executor();
-        let outcome = executor.run(&self.row_statement(entity, key, Some(lock))).await;
+        let outcome = executor.run(&self.row_statement(entity, key, Some(lock))?).await;
         if !scope.end(outcome, entity)?.rows.is_empty() {
             return Ok(());
         }
         let is_skipped = lock.wait == LockWait::SkipLocked
-            && !executor.run(&self.row_statement(entity, key, None)).await?.rows.is_empty();
+            && !executor.run(&self.row_statement(entity, key, None)?).await?.rows.is_empty();
         let name = entity.meta.name;
         if is_skipped {
             return Err(Error::LockNotAvailable { entity: Some(name), source: None });
@@ -151,10 +151,8 @@ impl EntityManager {
     }
 
     /// The statement that looks for the row with this key.
-    fn row_statement(&self, entity: &EntityDef, key: &Key, lock: Option<RowLock>) -> Statement {
-        let text = self.session.orm.texts.get(entity.index, Verb::Row(lock), &[], || sql::row(entity, lock));
-        let parts = entity.key.iter().zip(key.parts());
-        Statement { text, params: parts.map(|(column, part)| Param::key_part(column.pg, part)).collect() }
+    fn row_statement(&self, entity: &EntityDef, key: &Key, lock: Option<RowLock>) -> Result<Statement, Error> {
+        sql::row(&self.session.view(), &self.session.orm.texts, entity, key, lock)
     }
 }
 
@@ -178,7 +176,7 @@ pub(super) struct LockScope<'a> {
     connection: Arc<TransactionConnection>,
     savepoint: Option<u64>,
     /// Savepoints are nested: none of a flush may begin inside of this one and end behind it.
-    _serial: Option<MutexGuard<'a, ()>>,
+    serial: Option<MutexGuard<'a, ()>>,
 }
 
 impl<'a> LockScope<'a> {
@@ -192,7 +190,12 @@ impl<'a> LockScope<'a> {
         let required = Error::TransactionRequired { operation: "a pessimistic lock" };
         let connection = session.transaction().ok_or(required)?;
         let savepoint = if may_fail { Some(connection.savepoint()?) } else { None };
-        Ok(Self { connection, savepoint, _serial: serial })
+        Ok(Self { connection, savepoint, serial })
+    }
+
+    /// Whether no flush can run meanwhile.
+    pub(super) const fn is_serial(&self) -> bool {
+        self.serial.is_some()
     }
 
     /// Where the locking statement runs, whatever becomes of the manager's transaction meanwhile.

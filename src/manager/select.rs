@@ -8,14 +8,12 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 
 use super::EntityManager;
-use super::find::{Find, count_of, fields};
-use super::lock::LockScope;
+use super::find::{Find, Flight, count_of, fields};
 use crate::entity::Entity;
 use crate::error::Error;
 use crate::loader::{ReadRow, RowIntake};
-use crate::metadata::EntityDef;
-use crate::query::{Condition, IntoOrder};
-use crate::sql::{self, RowLock, SelectList, SelectQuery, Statement};
+use crate::query::{Condition, FindOptions, FindPlan, IntoOrder};
+use crate::sql::{self, SelectList, SelectQuery};
 use crate::types::{ExpectedRow, Projection};
 
 /// A query for some columns, made by [`Find::into`]. `.await` runs it: one statement.
@@ -26,6 +24,7 @@ use crate::types::{ExpectedRow, Projection};
 pub struct Select<T: Entity, O> {
     em: EntityManager,
     query: SelectQuery,
+    options: FindOptions,
     expected: fn() -> ExpectedRow,
     read: ReadRow<O>,
     /// What is read, for messages.
@@ -58,8 +57,9 @@ impl<T: Entity> Find<T> {
             plan if plan.version.is_some() => Some("an optimistic lock compares entities: select the version instead"),
             _ => None,
         };
-        let query = SelectQuery { root: T::meta, selection: self.plan.selection, list, distinct: false };
-        Select { em: self.em, query, expected, read, subject, refused, entity: PhantomData }
+        let FindPlan { selection, options, .. } = self.plan;
+        let query = SelectQuery { root: T::meta, selection, list, distinct: false };
+        Select { em: self.em, query, options, expected, read, subject, refused, entity: PhantomData }
     }
 }
 
@@ -133,49 +133,33 @@ impl<T: Entity, O: Send + 'static> Select<T, O> {
         if self.query.selection.lock.is_some() {
             return Err(Error::validation(T::meta().name, "count() loads nothing that could be locked"));
         }
-        let statement = sql::count_query(&self.em.session.orm.metadata, &self.query)?;
-        Ok(count_of(&self.em.session.executor().await?.run(&statement).await?.rows))
+        let view = self.em.view_of(self.query.selection.meta, &self.options)?;
+        let statement = sql::count_query(&view, &self.query)?;
+        let flight = Flight::begin(&self.em.session, None, &self.options).await?;
+        Ok(count_of(&flight.limit(flight.executor().run(&statement)).await?.rows))
     }
 
     async fn run(self) -> Result<Vec<O>, Error> {
         if let Some(message) = self.refused {
             return Err(Error::validation(T::meta().name, message));
         }
-        let metadata = &self.em.session.orm.metadata;
-        let statement = sql::query(metadata, &self.query)?;
+        let view = self.em.view_of(self.query.selection.meta, &self.options)?;
+        let statement = sql::query(&view, &self.query)?;
         let mut intake = RowIntake::selected((self.expected)(), self.read, self.subject);
-        let entity = metadata.of(self.query.selection.meta)?;
-        let lock = self.query.selection.lock;
-        self.em.stream_rows(&statement, lock, entity, &mut |rows| intake.take(rows)).await?;
+        let entity = view.of(self.query.selection.meta)?;
+        let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options).await?;
+        let mut take = |rows: &[Row]| intake.take(rows);
+        let streamed = flight.limit(flight.executor().stream(&statement, &mut take)).await;
+        flight.landed(streamed, entity)?;
         Ok(intake.into_rows())
-    }
-}
-
-impl EntityManager {
-    /// Runs a statement and hands its rows over, in the scope of a lock where the statement takes one.
-    pub(super) async fn stream_rows(
-        &self,
-        statement: &Statement,
-        lock: Option<RowLock>,
-        entity: &EntityDef,
-        take: &mut (dyn FnMut(&[Row]) -> Result<(), Error> + Send),
-    ) -> Result<(), Error> {
-        match lock {
-            Some(lock) => {
-                let scope = LockScope::begin(&self.session, lock).await?;
-                let outcome = scope.executor().stream(statement, take).await;
-                scope.end(outcome, entity)
-            }
-            None => self.session.executor().await?.stream(statement, take).await,
-        }
     }
 }
 
 impl<T: Entity, O> Clone for Select<T, O> {
     fn clone(&self) -> Self {
-        let (em, query, subject) = (self.em.clone(), self.query.clone(), self.subject);
-        let (expected, read, refused) = (self.expected, self.read, self.refused);
-        Self { em, query, expected, read, subject, refused, entity: PhantomData }
+        let (em, query, options) = (self.em.clone(), self.query.clone(), self.options.clone());
+        let (expected, read, refused, subject) = (self.expected, self.read, self.refused, self.subject);
+        Self { em, query, options, expected, read, subject, refused, entity: PhantomData }
     }
 }
 

@@ -11,6 +11,7 @@ use super::transaction::{Callback, OpenTransaction};
 use super::write::Unfinished;
 use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
+use crate::sql::View;
 use crate::unit_of_work::{Tracker, UnitOfWork};
 
 /// One unit of work.
@@ -45,6 +46,11 @@ impl Session {
     /// The graph.
     pub(crate) fn graph(&self) -> Arc<UnitOfWork> {
         Arc::clone(&self.graph.read())
+    }
+
+    /// What queries see of the database.
+    pub(crate) fn view(&self) -> View {
+        View::new(&self.orm.metadata)
     }
 
     /// The open transaction's connection.

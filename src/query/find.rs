@@ -1,8 +1,11 @@
 //! A find, without its type.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::populate::PopulateRequest;
 use super::strategy::LoadStrategy;
-use crate::entity::Entity;
+use crate::metadata::EntityMeta;
 use crate::sql::Selection;
 use crate::types::Version;
 
@@ -15,11 +18,33 @@ pub(crate) struct FindPlan {
     pub(crate) strategy: Option<LoadStrategy>,
     /// What the version of every entity that is found must be.
     pub(crate) version: Option<Version>,
+    pub(crate) options: FindOptions,
+}
+
+/// How a find is run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FindOptions {
+    /// Whether entities that are loaded already are overwritten.
+    pub(crate) refresh: bool,
+    /// Whether what is loaded stays outside of the unit of work.
+    pub(crate) unmanaged: bool,
+    /// What stands in front of each statement.
+    pub(crate) comment: Option<String>,
+    /// How long the statements may take.
+    pub(crate) timeout: Option<Duration>,
+    /// The schema that is read instead of the entity's own.
+    pub(crate) schema: Option<Arc<str>>,
 }
 
 impl FindPlan {
-    /// All rows of `T`.
-    pub(crate) fn all<T: Entity>() -> Self {
-        Self { selection: Selection::all(T::meta()), populate: Vec::new(), strategy: None, version: None }
+    /// All rows of an entity.
+    pub(crate) fn all(meta: &'static EntityMeta) -> Self {
+        Self::of(Selection::all(meta))
+    }
+
+    /// These rows, and nothing along with them.
+    pub(crate) fn of(selection: Selection) -> Self {
+        let options = FindOptions::default();
+        Self { selection, populate: Vec::new(), strategy: None, version: None, options }
     }
 }

@@ -11,6 +11,7 @@ use super::parameter::{Param, key_arrays};
 use super::placed::{placed, push_any_of};
 use super::scope::Scope;
 use super::term::Term;
+use super::view::View;
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata};
@@ -18,22 +19,31 @@ use crate::types::Key;
 
 /// Writes conditions and terms, and collects their parameters.
 pub(super) struct Writer<'a> {
-    metadata: &'a Metadata,
+    view: &'a View,
     pub(super) params: Vec<Param>,
     aliases: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) const fn new(metadata: &'a Metadata) -> Self {
-        Self { metadata, params: Vec::new(), aliases: 0 }
+    pub(super) const fn new(view: &'a View) -> Self {
+        Self::with_params(view, Vec::new())
+    }
+
+    /// A writer whose parameters stand behind these.
+    pub(super) const fn with_params(view: &'a View, params: Vec<Param>) -> Self {
+        Self { view, params, aliases: 0 }
     }
 
     pub(super) fn into_params(self) -> Vec<Param> {
         self.params
     }
 
-    pub(super) const fn metadata(&self) -> &'a Metadata {
-        self.metadata
+    pub(super) const fn view(&self) -> &'a View {
+        self.view
+    }
+
+    pub(super) fn metadata(&self) -> &'a Metadata {
+        self.view
     }
 
     /// A new alias for a table.
@@ -42,10 +52,15 @@ impl<'a> Writer<'a> {
         format!("t{}", self.aliases)
     }
 
+    /// Binds a parameter; answers with its number.
+    pub(super) fn bind_param(&mut self, param: Param) -> usize {
+        self.params.push(param);
+        self.params.len()
+    }
+
     /// Binds a number of rows.
     pub(super) fn bind_count(&mut self, count: u64) -> String {
-        self.params.push(Param::int8(i64::try_from(count).unwrap_or(i64::MAX)));
-        format!("${}::int8", self.params.len())
+        format!("${}::int8", self.bind_param(Param::int8(i64::try_from(count).unwrap_or(i64::MAX))))
     }
 
     /// Binds keys, an array a column; answers with the number of the first parameter.

@@ -4,9 +4,14 @@
 
 use std::fmt::Write as _;
 
-use super::identifier::push_table;
-use super::select::{ROOT, push_key_match};
+use super::condition::Writer;
+use super::parameter::Statement;
+use super::select::{ROOT, key_parts, push_key_match};
+use super::texts::{StatementTexts, Verb};
+use super::view::View;
+use crate::error::Error;
 use crate::metadata::EntityDef;
+use crate::types::Key;
 
 /// What a row lock keeps others from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,14 +56,28 @@ pub(super) fn push_lock(out: &mut String, lock: RowLock) {
     let _ = write!(out, " FOR {strength} OF {ROOT}{wait}");
 }
 
-/// The text that looks for the row with one key, and locks it. A row comes back if it is there, and was not skipped.
-pub(crate) fn row(entity: &EntityDef, lock: Option<RowLock>) -> String {
-    let mut text = "SELECT 1 FROM ".to_owned();
-    push_table(&mut text, entity.schema.as_deref(), &entity.table);
-    let _ = write!(text, " AS {ROOT} WHERE ");
-    push_key_match(&mut text, &entity.key);
-    if let Some(lock) = lock {
-        push_lock(&mut text, lock);
-    }
-    text
+/// Looks for the row with one key, and locks it. A row comes back if it is there, and was not skipped.
+///
+/// # Errors
+/// As [`select`](super::select()).
+pub(crate) fn row(
+    view: &View,
+    texts: &StatementTexts,
+    entity: &EntityDef,
+    key: &Key,
+    lock: Option<RowLock>,
+) -> Result<Statement, Error> {
+    let mut writer = Writer::with_params(view, key_parts(&entity.key, key));
+    let text = view.text(texts, (entity.index, Verb::Row(lock), &[]), entity, || {
+        let seen = writer.seen(ROOT, entity)?;
+        let mut text = format!("SELECT 1 FROM {}", seen.table);
+        let mut by_key = String::new();
+        push_key_match(&mut by_key, &entity.key);
+        seen.push_where(&mut text, &[&by_key]);
+        if let Some(lock) = lock {
+            push_lock(&mut text, lock);
+        }
+        Ok(text)
+    })?;
+    Ok(Statement { text, params: writer.into_params() })
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::condition::{Writer, key_params, not_a_relation};
 use super::expression::Selection;
-use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
+use super::identifier::{push_cast, push_column, push_joined, push_list};
 use super::parameter::Statement;
 use super::pivot::PIVOT;
 use super::placed::{placed, push_any_of};
@@ -16,6 +16,7 @@ use super::scope::Scope;
 use super::select::{ROOT, push_column_pairs, push_key_order, push_select};
 use super::shape::Shape;
 use super::texts::{StatementTexts, Verb};
+use super::view::View;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, Metadata, PivotDef, RelationDef};
 use crate::types::Key;
@@ -71,6 +72,12 @@ impl Part<'_> {
         found.ok_or_else(|| not_a_relation(target))
     }
 
+    /// Whether every query sees the same of the entities whose rows are selected.
+    fn is_common(&self, view: &View) -> bool {
+        let mut selected = self.shape.segments().iter().map(|segment| segment.entity);
+        view.is_common(&view.entities[self.entity]) && selected.all(|entity| view.is_common(&view.entities[entity]))
+    }
+
     /// Whether each row says by itself whose it is: a row of a one-to-many has the foreign key.
     fn has_foreign_key(&self) -> bool {
         self.form == Form::Items && self.options.is_none() && matches!(self.source, Source::Keys(_))
@@ -122,8 +129,8 @@ impl<'m> Place<'m> {
 ///
 /// # Errors
 /// [`Error::Conversion`] for a key that cannot be bound.
-fn by_keys(metadata: &Metadata, texts: &StatementTexts, part: &Part<'_>, keys: &[Key]) -> Result<Statement, Error> {
-    let place = part.place(metadata)?;
+fn by_keys(view: &View, texts: &StatementTexts, part: &Part<'_>, keys: &[Key]) -> Result<Statement, Error> {
+    let place = part.place(view)?;
     let property = part.relation.map(|(_, property)| u16::try_from(property).unwrap_or(u16::MAX));
     let (entity, verb, columns) = match part.form {
         Form::Links => (place.owner, Verb::SelectLinks, &place.owner.key),
@@ -133,7 +140,7 @@ fn by_keys(metadata: &Metadata, texts: &StatementTexts, part: &Part<'_>, keys: &
     };
     let property = property.filter(|_| verb != Verb::SelectByKeys);
     let kind: Vec<u16> = property.into_iter().chain(part.shape.signature()).collect();
-    let text = texts.try_get(entity.index, verb, &kind, || body(&mut Writer::new(metadata), part))?;
+    let text = texts.try_get(entity.index, verb, &kind, || body(&mut Writer::new(view), part))?;
     Ok(Statement { text, params: key_params(entity, columns, keys)? })
 }
 
@@ -141,14 +148,10 @@ fn by_keys(metadata: &Metadata, texts: &StatementTexts, part: &Part<'_>, keys: &
 ///
 /// # Errors
 /// [`Error::Validation`] for an order over a to-many relation, [`Error::Conversion`] for a value that cannot be bound.
-pub(crate) fn separately(
-    metadata: &Metadata,
-    texts: &StatementTexts,
-    parts: &[Part<'_>],
-) -> Result<Vec<Statement>, Error> {
+pub(crate) fn separately(view: &View, texts: &StatementTexts, parts: &[Part<'_>]) -> Result<Vec<Statement>, Error> {
     let statement = |part: &Part<'_>| {
-        if let (Source::Keys(keys), None) = (&part.source, part.options) {
-            return by_keys(metadata, texts, part, keys);
+        if let (Source::Keys(keys), None, true) = (&part.source, part.options, part.is_common(view)) {
+            return by_keys(view, texts, part, keys);
         }
         let mut ancestors = Vec::new();
         let mut source = &part.source;
@@ -156,11 +159,11 @@ pub(crate) fn separately(
             ancestors.push(*part);
             source = &parts[*part].source;
         }
-        let mut writer = Writer::new(metadata);
+        let mut writer = Writer::new(view);
         let mut text = String::new();
         push_with(&mut writer, parts, ancestors.into_iter().rev(), &mut text)?;
         text.push_str(&body(&mut writer, part)?);
-        Ok(Statement { text: text.into(), params: writer.into_params() })
+        Ok(Statement { text: view.finish(text), params: writer.into_params() })
     };
     parts.iter().map(statement).collect()
 }
@@ -169,21 +172,21 @@ pub(crate) fn separately(
 ///
 /// # Errors
 /// As [`separately`].
-pub(crate) fn together(metadata: &Metadata, parts: &[Part<'_>]) -> Result<Statement, Error> {
-    let mut writer = Writer::new(metadata);
+pub(crate) fn together(view: &View, parts: &[Part<'_>]) -> Result<Statement, Error> {
+    let mut writer = Writer::new(view);
     let mut text = String::new();
     push_with(&mut writer, parts, 0..parts.len(), &mut text)?;
     text.push_str("SELECT q.part, q.fields FROM (");
     push_joined(&mut text, " UNION ALL ", parts.iter().enumerate(), |text, (number, part)| {
         // A CTE is read in the order in which it was written.
         let _ = write!(text, "SELECT {number} AS part, row_number() OVER () AS n, ROW(");
-        push_list(text, 0..part.width(metadata), |text, column| {
+        push_list(text, 0..part.width(view), |text, column| {
             let _ = write!(text, "c{column}");
         });
         let _ = write!(text, ") AS fields FROM p{number}");
     });
     text.push_str(") AS q ORDER BY q.part, q.n");
-    Ok(Statement { text: text.into(), params: writer.into_params() })
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
 /// Appends `WITH p0(c0, …) AS (…), … `.
@@ -218,7 +221,7 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
     match part.form {
         Form::Links => links(writer, part, &place),
         Form::Items if part.has_foreign_key() => {
-            let mut text = select(writer, part, "");
+            let mut text = select(writer, part)?;
             push_keys(writer, part, ROOT, place.owner, place.foreign_key()?, &mut text)?;
             text.push_str(" ORDER BY ");
             push_key_order(&mut text, place.target);
@@ -226,7 +229,7 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
         }
         Form::Items => items(writer, part, &place),
         Form::Targets => {
-            let mut text = select(writer, part, "");
+            let mut text = select(writer, part)?;
             match &part.source {
                 Source::Part { part, .. } => {
                     let keys = place.owner.key.len()..place.owner.key.len() + place.target.key.len();
@@ -239,7 +242,7 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
                     text.push_str(") IN (SELECT ");
                     push_list(&mut text, &pivot.inverse_join, |text, column| push_column(text, PIVOT, &column.name));
                     text.push_str(" FROM ");
-                    push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+                    writer.view().push_pivot(&mut text, pivot);
                     let _ = write!(text, " AS {PIVOT} WHERE ");
                     push_keys(writer, part, PIVOT, place.owner, &pivot.join, &mut text)?;
                     text.push(')');
@@ -248,7 +251,7 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
             Ok(text)
         }
         Form::Roots | Form::ToOne => {
-            let mut text = select(writer, part, "");
+            let mut text = select(writer, part)?;
             match &part.source {
                 Source::Part { part: parent, offset } => {
                     let start = offset + place.relation.offset;
@@ -261,16 +264,15 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
     }
 }
 
-/// `SELECT … FROM target AS t0 … WHERE `, with `more` behind the columns.
-fn select(writer: &Writer<'_>, part: &Part<'_>, more: &str) -> String {
-    let metadata = writer.metadata();
-    let target = &metadata.entities[part.entity];
+/// `SELECT … FROM target AS t0 … WHERE `, and what the rows have to fulfil to be seen.
+fn select(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
+    let target = &writer.metadata().entities[part.entity];
     let (mut list, mut joins) = (String::new(), String::new());
-    part.shape.push(metadata, &mut list, &mut joins);
-    let mut text = format!("SELECT {list}{more} FROM ");
-    push_table(&mut text, target.schema.as_deref(), &target.table);
-    let _ = write!(text, " AS {ROOT}{joins} WHERE ");
-    text
+    part.shape.push(writer, &mut list, &mut joins)?;
+    let seen = writer.seen(ROOT, target)?;
+    let mut text = format!("SELECT {list} FROM {}{joins} WHERE ", seen.table);
+    seen.push_first(&mut text);
+    Ok(text)
 }
 
 /// Appends the condition that columns are one of the part's keys.
@@ -366,7 +368,7 @@ fn links(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
         text.push_str(", ");
         push(&mut text, &pivot.inverse_join);
         text.push_str(" FROM ");
-        push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+        writer.view().push_pivot(&mut text, pivot);
         let _ = write!(text, " AS {PIVOT} WHERE ");
         push_keys(writer, part, PIVOT, place.owner, &pivot.join, &mut text)?;
     } else {
@@ -378,7 +380,7 @@ fn links(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
         text.push_str(" FROM ");
         push_owners(writer, part, place.owner, &mut text)?;
         text.push_str(" LEFT JOIN ");
-        push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
+        writer.view().push_pivot(&mut text, pivot);
         let _ = write!(text, " AS {PIVOT} ON ");
         push_owned(PIVOT, &pivot.join, &mut text);
     }
@@ -397,21 +399,17 @@ fn push_item_order(pivot: &PivotDef, alias: &str, text: &mut String) {
 
 /// The items of owners that are not known beforehand, or some of the items: `LATERAL`, for their limit is one of each owner.
 fn items(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<String, Error> {
-    let metadata = writer.metadata();
     let (mut list, mut joins) = (String::new(), String::new());
-    part.shape.push(metadata, &mut list, &mut joins);
+    part.shape.push(writer, &mut list, &mut joins)?;
     push_owner_keys(place.owner, &mut list);
     let mut text = format!("SELECT {list} FROM ");
     push_owners(writer, part, place.owner, &mut text)?;
-    let push_target = |text: &mut String, alias: &str| {
-        push_table(text, place.target.schema.as_deref(), &place.target.table);
-        let _ = write!(text, " AS {alias}");
-    };
+    let seen = writer.seen(ROOT, place.target)?;
     text.push_str(" LEFT JOIN ");
     let Some(options) = part.options else {
-        push_target(&mut text, ROOT);
-        text.push_str(" ON ");
+        let _ = write!(text, "{} ON ", seen.table);
         push_owned(ROOT, place.foreign_key()?, &mut text);
+        seen.push_and(&mut text);
         let _ = write!(text, "{joins} ORDER BY ");
         push_key_order(&mut text, place.target);
         return Ok(text);
@@ -420,6 +418,7 @@ fn items(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
     let filter = writer.filter(&mut scope, &options.filter)?;
     let mut order = writer.order(&mut scope, &options.order)?;
     let alias = scope.alias().to_owned();
+    let inner = writer.seen(&alias, place.target)?;
     let (mut from, mut owned) = (String::new(), String::new());
     if order.is_empty()
         && let Some(pivot) = &place.relation.pivot
@@ -431,16 +430,15 @@ fn items(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
     }
     push_list(&mut order, &place.target.key, |text, column| push_column(text, &alias, &column.name));
     if let Some(pivot) = &place.relation.pivot {
-        push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
-        let _ = write!(from, " AS {PIVOT} JOIN ");
-        push_target(&mut from, &alias);
-        from.push_str(" ON ");
+        writer.view().push_pivot(&mut from, pivot);
+        let _ = write!(from, " AS {PIVOT} JOIN {} ON ", inner.table);
         push_column_pairs(&mut from, &alias, &place.target.key, PIVOT, &pivot.inverse_join);
         push_owned(PIVOT, &pivot.join, &mut owned);
     } else {
-        push_target(&mut from, &alias);
+        from.push_str(&inner.table);
         push_owned(&alias, place.foreign_key()?, &mut owned);
     }
+    inner.push_and(&mut owned);
     text.push_str("LATERAL (SELECT ");
     push_list(&mut text, &place.target.key, |text, column| push_column(text, &alias, &column.name));
     let joined = scope.joins();
@@ -459,13 +457,12 @@ fn items(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
     push_list(&mut text, 0..place.target.key.len(), |text, index| {
         let _ = write!(text, "x{index}");
     });
-    text.push_str(", n) ON TRUE LEFT JOIN ");
-    push_target(&mut text, ROOT);
-    text.push_str(" ON ");
+    let _ = write!(text, ", n) ON TRUE LEFT JOIN {} ON ", seen.table);
     push_joined(&mut text, " AND ", place.target.key.iter().enumerate(), |text, (index, column)| {
         push_column(text, ROOT, &column.name);
         let _ = write!(text, " = x.x{index}");
     });
+    seen.push_and(&mut text);
     let _ = write!(text, "{joins} ORDER BY x.n");
     Ok(text)
 }

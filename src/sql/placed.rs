@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::condition::{Writer, not_a_relation};
-use super::identifier::{push_array_cast, push_cast, push_column, push_list, push_table};
+use super::identifier::{push_array_cast, push_cast, push_column, push_list};
 use super::scope::Scope;
 use super::select::push_column_pairs;
 use crate::entity::FieldPath;
@@ -123,9 +123,8 @@ impl<'a> Writer<'a> {
                 None if relation.meta.kind.is_to_many() => return Err(to_many(path)),
                 None => {
                     let next = self.alias();
-                    let mut sql = " LEFT JOIN ".to_owned();
-                    push_table(&mut sql, target.schema.as_deref(), &target.table);
-                    let _ = write!(sql, " AS {next} ON ");
+                    let seen = self.seen(&next, target)?;
+                    let mut sql = format!(" LEFT JOIN {} ON ", seen.table);
                     if relation.is_owning_to_one() {
                         push_column_pairs(&mut sql, &next, &target.key, &alias, &relation.columns);
                     } else {
@@ -133,6 +132,7 @@ impl<'a> Writer<'a> {
                         let owning = owning.ok_or_else(|| not_a_relation(entity))?;
                         push_column_pairs(&mut sql, &next, &owning.columns, &alias, &entity.key);
                     }
+                    seen.push_and(&mut sql);
                     scope.join(frame, prefix, &next, &sql);
                     next
                 }

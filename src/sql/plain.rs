@@ -6,10 +6,12 @@
 
 use std::fmt::Write as _;
 
+use super::condition::Writer;
 use super::parameter::{Param, Statement};
 use super::shape::Shape;
+use super::view::View;
 use crate::error::Error;
-use crate::metadata::{EntityDef, Metadata};
+use crate::metadata::EntityDef;
 use crate::types::{ConversionError, PgType};
 
 /// What stands in a text.
@@ -88,9 +90,13 @@ pub(crate) fn plain(text: &str, values: Vec<PlainValue>) -> Result<Statement, Er
 ///
 /// Done on the server, so that types which are read as others are cast as in every other SELECT. The server complains of a
 /// column that is not there: [`missing_column`] understands it.
-pub(crate) fn plain_entities(metadata: &Metadata, entity: &EntityDef, statement: Statement) -> Statement {
+///
+/// # Errors
+/// As [`select`](super::select()).
+pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Statement) -> Result<Statement, Error> {
     let (mut list, mut joins) = (String::new(), String::new());
-    Shape::of(entity).push(metadata, &mut list, &mut joins);
+    let mut writer = Writer::with_params(view, statement.params);
+    Shape::of(entity).push(&mut writer, &mut list, &mut joins)?;
     let inner = statement.text.trim_end().trim_end_matches(';');
     // The line break ends a comment that the text may end with.
     let mut text = format!("WITH \"plain rows\" AS (\n{inner}\n) SELECT {list} FROM ");
@@ -102,7 +108,7 @@ pub(crate) fn plain_entities(metadata: &Metadata, entity: &EntityDef, statement:
         text.push_str(&joins);
         text.push_str(" ORDER BY t0.\"plain order\"");
     }
-    Statement { text: text.into(), params: statement.params }
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
 /// The column of the entity that the rows of a text do not have, by what the server has said to [`plain_entities`].

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use super::condition::Writer;
 use super::expression::Selection;
-use super::identifier::push_table;
 use super::lock::push_lock;
 use super::parameter::Statement;
 use super::scope::Scope;
 use super::select::ROOT;
+use super::view::View;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityMeta, Metadata};
+use crate::metadata::EntityMeta;
 use crate::types::ProjectionMeta;
 
 /// What of the rows is selected.
@@ -33,26 +33,27 @@ pub(crate) struct SelectQuery {
 ///
 /// # Errors
 /// [`Error::Validation`] for what cannot be selected, [`Error::Conversion`] for a value that cannot be bound.
-pub(crate) fn query(metadata: &Metadata, query: &SelectQuery) -> Result<Statement, Error> {
-    let mut writer = Writer::new(metadata);
+pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
+    let mut writer = Writer::new(view);
     let text = writer.query(query)?;
-    Ok(Statement { text: text.into(), params: writer.into_params() })
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
 /// How many rows a query has, with its limit and offset.
 ///
 /// # Errors
 /// As [`query`].
-pub(crate) fn count_query(metadata: &Metadata, query: &SelectQuery) -> Result<Statement, Error> {
-    let mut writer = Writer::new(metadata);
+pub(crate) fn count_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
+    let mut writer = Writer::new(view);
     let text = format!("SELECT count(*) FROM ({}) AS q", writer.query(query)?);
-    Ok(Statement { text: text.into(), params: writer.into_params() })
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
 impl Writer<'_> {
     fn query(&mut self, query: &SelectQuery) -> Result<String, Error> {
         let plan = &query.selection;
         let entity = self.metadata().of(plan.meta)?;
+        let seen = self.seen(ROOT, entity)?;
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);
         let mut list = Vec::new();
         match &query.list {
@@ -66,12 +67,8 @@ impl Writer<'_> {
         if query.distinct {
             text.push_str("DISTINCT ");
         }
-        let _ = write!(text, "{} FROM ", list.join(", "));
-        push_table(&mut text, entity.schema.as_deref(), &entity.table);
-        let _ = write!(text, " AS {ROOT}{}", scope.joins());
-        if !filter.is_empty() {
-            let _ = write!(text, " WHERE {filter}");
-        }
+        let _ = write!(text, "{} FROM {}{}", list.join(", "), seen.table, scope.joins());
+        seen.push_where(&mut text, &[&filter]);
         if !order.is_empty() {
             let _ = write!(text, " ORDER BY {order}");
         }

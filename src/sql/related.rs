@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::condition::{Writer, not_a_relation};
 use super::expression::{Expression, Quantifier};
-use super::identifier::{push_column, push_table};
+use super::identifier::push_column;
 use super::scope::Scope;
 use super::select::push_column_pairs;
 use super::term::Aggregate;
@@ -29,13 +29,12 @@ impl<'a> Writer<'a> {
         let relation = entity.relation(usize::from(property)).ok_or_else(|| not_a_relation(entity))?;
         let target = self.metadata().target(relation);
         let own = self.alias();
-        let (mut from, mut link, mut order) = (String::new(), String::new(), None);
-        push_table(&mut from, target.schema.as_deref(), &target.table);
-        let _ = write!(from, " AS {own}");
+        let seen = self.seen(&own, target)?;
+        let (mut from, mut link, mut order) = (seen.table.clone(), String::new(), None);
         if let Some(pivot) = &relation.pivot {
             let pivot_alias = self.alias();
             from.push_str(" JOIN ");
-            push_table(&mut from, pivot.schema.as_deref(), &pivot.table);
+            self.view().push_pivot(&mut from, pivot);
             let _ = write!(from, " AS {pivot_alias} ON ");
             push_column_pairs(&mut from, &pivot_alias, &pivot.inverse_join, &own, &target.key);
             push_column_pairs(&mut link, &pivot_alias, &pivot.join, alias, &entity.key);
@@ -48,6 +47,7 @@ impl<'a> Writer<'a> {
             let owning = self.owning(entity, relation)?;
             push_column_pairs(&mut link, &own, &owning.columns, alias, &entity.key);
         }
+        seen.push_and(&mut link);
         Ok(Rows { target, alias: own, from, link, order })
     }
 

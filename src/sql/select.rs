@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 
 use super::condition::Writer;
 use super::expression::Selection;
-use super::identifier::{push_cast, push_column, push_joined, push_list, push_table};
+use super::identifier::{push_cast, push_column, push_joined, push_list};
 use super::lock::push_lock;
 use super::parameter::{Param, Statement};
 use super::scope::Scope;
 use super::shape::Shape;
+use super::texts::{StatementTexts, Verb};
+use super::view::View;
 use crate::error::Error;
-use crate::metadata::{EntityDef, KeyColumnDef, Metadata};
+use crate::metadata::{EntityDef, KeyColumnDef};
+use crate::types::Key;
 
 /// The alias of the entity that is selected.
 pub(super) const ROOT: &str = "t0";
@@ -33,28 +36,24 @@ pub(super) fn push_key_order(out: &mut String, entity: &EntityDef) {
 ///
 /// # Errors
 /// [`Error::Validation`] for an order over a to-many relation, [`Error::Conversion`] for a value that cannot be bound.
-pub(crate) fn select(metadata: &Metadata, plan: &Selection, shape: &Shape) -> Result<Statement, Error> {
-    let mut writer = Writer::new(metadata);
+pub(crate) fn select(view: &View, plan: &Selection, shape: &Shape) -> Result<Statement, Error> {
+    let mut writer = Writer::new(view);
     let text = push_select(&mut writer, plan, shape)?;
-    Ok(Statement { text: text.into(), params: writer.into_params() })
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
 /// The text of [`select`].
 pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Shape) -> Result<String, Error> {
-    let metadata = writer.metadata();
-    let entity = metadata.of(plan.meta)?;
+    let entity = writer.metadata().of(plan.meta)?;
     let mut list = String::new();
     let mut joins = String::new();
-    shape.push(metadata, &mut list, &mut joins);
+    shape.push(writer, &mut list, &mut joins)?;
+    let seen = writer.seen(ROOT, entity)?;
     let mut scope = Scope::new(ROOT.to_owned(), entity.index);
     let filter = writer.filter(&mut scope, &plan.filter)?;
     let order = writer.order(&mut scope, &plan.order)?;
-    let mut text = format!("SELECT {list} FROM ");
-    push_table(&mut text, entity.schema.as_deref(), &entity.table);
-    let _ = write!(text, " AS {ROOT}{joins}{}", scope.joins());
-    if !filter.is_empty() {
-        let _ = write!(text, " WHERE {filter}");
-    }
+    let mut text = format!("SELECT {list} FROM {}{joins}{}", seen.table, scope.joins());
+    seen.push_where(&mut text, &[&filter]);
     if !order.is_empty() {
         let _ = write!(text, " ORDER BY {order}");
     }
@@ -71,17 +70,14 @@ pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Sha
 }
 
 /// `FROM … WHERE …` of a find, without what does not change which rows there are.
-fn from_where(metadata: &Metadata, plan: &Selection) -> Result<(String, Vec<Param>), Error> {
-    let entity = metadata.of(plan.meta)?;
-    let mut writer = Writer::new(metadata);
+fn from_where(view: &View, plan: &Selection) -> Result<(String, Vec<Param>), Error> {
+    let entity = view.of(plan.meta)?;
+    let mut writer = Writer::new(view);
+    let seen = writer.seen(ROOT, entity)?;
     let mut scope = Scope::new(ROOT.to_owned(), entity.index);
     let filter = writer.filter(&mut scope, &plan.filter)?;
-    let mut text = " FROM ".to_owned();
-    push_table(&mut text, entity.schema.as_deref(), &entity.table);
-    let _ = write!(text, " AS {ROOT}{}", scope.joins());
-    if !filter.is_empty() {
-        let _ = write!(text, " WHERE {filter}");
-    }
+    let mut text = format!(" FROM {}{}", seen.table, scope.joins());
+    seen.push_where(&mut text, &[&filter]);
     Ok((text, writer.into_params()))
 }
 
@@ -89,33 +85,50 @@ fn from_where(metadata: &Metadata, plan: &Selection) -> Result<(String, Vec<Para
 ///
 /// # Errors
 /// As [`select`].
-pub(crate) fn count(metadata: &Metadata, plan: &Selection) -> Result<Statement, Error> {
-    let (rest, params) = from_where(metadata, plan)?;
-    Ok(Statement { text: format!("SELECT count(*){rest}").into(), params })
+pub(crate) fn count(view: &View, plan: &Selection) -> Result<Statement, Error> {
+    let (rest, params) = from_where(view, plan)?;
+    Ok(Statement { text: view.finish(format!("SELECT count(*){rest}")), params })
 }
 
 /// Whether a find would load anything.
 ///
 /// # Errors
 /// As [`select`].
-pub(crate) fn exists(metadata: &Metadata, plan: &Selection) -> Result<Statement, Error> {
-    let (rest, params) = from_where(metadata, plan)?;
-    Ok(Statement { text: format!("SELECT EXISTS (SELECT 1{rest})").into(), params })
+pub(crate) fn exists(view: &View, plan: &Selection) -> Result<Statement, Error> {
+    let (rest, params) = from_where(view, plan)?;
+    Ok(Statement { text: view.finish(format!("SELECT EXISTS (SELECT 1{rest})")), params })
 }
 
-/// The text that selects the row with the key in the parameters.
-pub(crate) fn select_one(metadata: &Metadata, entity: &EntityDef) -> String {
-    let mut list = String::new();
-    let mut joins = String::new();
-    Shape::of(entity).push(metadata, &mut list, &mut joins);
-    let mut text = format!("SELECT {list} FROM ");
-    push_table(&mut text, entity.schema.as_deref(), &entity.table);
-    let _ = write!(text, " AS {ROOT}{joins} WHERE ");
-    push_key_match(&mut text, &entity.key);
-    text
+/// The row with one key.
+///
+/// # Errors
+/// As [`select`].
+pub(crate) fn select_by_key(
+    view: &View,
+    texts: &StatementTexts,
+    entity: &EntityDef,
+    key: &Key,
+) -> Result<Statement, Error> {
+    let mut writer = Writer::with_params(view, key_parts(&entity.key, key));
+    let text = view.text(texts, (entity.index, Verb::SelectOneByKey, &[]), entity, || {
+        let (mut list, mut joins) = (String::new(), String::new());
+        Shape::of(entity).push(&mut writer, &mut list, &mut joins)?;
+        let seen = writer.seen(ROOT, entity)?;
+        let mut text = format!("SELECT {list} FROM {}{joins}", seen.table);
+        let mut by_key = String::new();
+        push_key_match(&mut by_key, &entity.key);
+        seen.push_where(&mut text, &[&by_key]);
+        Ok(text)
+    })?;
+    Ok(Statement { text, params: writer.into_params() })
 }
 
-/// Appends the condition that columns of the selected entity are those of the key in the parameters.
+/// The parts of a key as parameters.
+pub(super) fn key_parts(columns: &[KeyColumnDef], key: &Key) -> Vec<Param> {
+    columns.iter().zip(key.parts()).map(|(column, part)| Param::key_part(column.pg, part)).collect()
+}
+
+/// Appends the condition that columns of the selected entity are those of the key in the first parameters.
 pub(super) fn push_key_match(out: &mut String, columns: &[KeyColumnDef]) {
     push_joined(out, " AND ", columns.iter().enumerate(), |out, (index, column)| {
         push_column(out, ROOT, &column.name);

@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::identifier::{push_column, push_table};
+use super::condition::Writer;
+use super::identifier::push_column;
 use super::select::{ROOT, push_column_pairs};
+use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata, PropertyDef};
 
 /// The segments of a row. The first is the entity that is selected.
@@ -69,26 +71,39 @@ impl Shape {
     }
 
     /// Appends the columns of all segments, and the joins that they need.
-    pub(super) fn push(&self, metadata: &Metadata, list: &mut String, joins: &mut String) {
+    ///
+    /// # Errors
+    /// As [`Writer::seen`].
+    pub(super) fn push(&self, writer: &mut Writer<'_>, list: &mut String, joins: &mut String) -> Result<(), Error> {
         for segment in &self.segments {
-            let entity = &metadata.entities[segment.entity];
+            let entity = &writer.metadata().entities[segment.entity];
             if let Some((from, property)) = segment.from {
-                self.push_join(metadata, from, property, &segment.alias, joins);
+                self.push_join(writer, from, property, &segment.alias, joins)?;
             }
-            push_columns(metadata, entity, &segment.alias, list, joins);
+            push_columns(writer, entity, &segment.alias, list, joins)?;
         }
+        Ok(())
     }
 
-    fn push_join(&self, metadata: &Metadata, from: usize, property: usize, alias: &str, joins: &mut String) {
-        let Some(from) = self.segments.get(from) else { return };
-        let Some(relation) = metadata.entities[from.entity].relation(property) else { return };
+    fn push_join(
+        &self,
+        writer: &mut Writer<'_>,
+        from: usize,
+        property: usize,
+        alias: &str,
+        joins: &mut String,
+    ) -> Result<(), Error> {
+        let metadata = writer.metadata();
+        let Some(from) = self.segments.get(from) else { return Ok(()) };
+        let Some(relation) = metadata.entities[from.entity].relation(property) else { return Ok(()) };
         if relation.is_owning_to_one() {
             let target = metadata.target(relation);
-            joins.push_str(" LEFT JOIN ");
-            push_table(joins, target.schema.as_deref(), &target.table);
-            let _ = write!(joins, " AS {alias} ON ");
+            let seen = writer.seen(alias, target)?;
+            let _ = write!(joins, " LEFT JOIN {} ON ", seen.table);
             push_column_pairs(joins, alias, &target.key, &from.alias, &relation.columns);
+            seen.push_and(joins);
         }
+        Ok(())
     }
 }
 
@@ -101,7 +116,14 @@ fn key_alias(alias: &str, property: usize) -> String {
 ///
 /// The inverse side of a one-to-one has no column: the key of the other side is selected from `joins`, where the join that
 /// finds it is appended.
-fn push_columns(metadata: &Metadata, entity: &EntityDef, alias: &str, out: &mut String, joins: &mut String) {
+fn push_columns(
+    writer: &mut Writer<'_>,
+    entity: &EntityDef,
+    alias: &str,
+    out: &mut String,
+    joins: &mut String,
+) -> Result<(), Error> {
+    let metadata = writer.metadata();
     let push = |out: &mut String, alias: &str, name: &str, cast: Option<&str>| {
         if !out.is_empty() {
             out.push_str(", ");
@@ -130,12 +152,13 @@ fn push_columns(metadata: &Metadata, entity: &EntityDef, alias: &str, out: &mut 
                 for column in &target.key {
                     push(out, &key_alias, &column.name, column.sql_type.as_ref().map(|_| column.pg.name));
                 }
-                joins.push_str(" LEFT JOIN ");
-                push_table(joins, target.schema.as_deref(), &target.table);
-                let _ = write!(joins, " AS {key_alias} ON ");
+                let seen = writer.seen(&key_alias, target)?;
+                let _ = write!(joins, " LEFT JOIN {} ON ", seen.table);
                 push_column_pairs(joins, &key_alias, foreign_key, alias, &entity.key);
+                seen.push_and(joins);
             }
             PropertyDef::Relation(_) => {}
         }
     }
+    Ok(())
 }

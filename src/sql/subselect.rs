@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::condition::Writer;
-use super::identifier::push_table;
 use super::scope::Scope;
 use super::term::SubSelect;
 use crate::error::Error;
@@ -19,7 +18,8 @@ impl Writer<'_> {
         let selection = &select.selection;
         let entity = self.metadata().of(selection.meta)?;
         let alias = self.alias();
-        let entered = scope.enter_level(alias.clone(), entity.index);
+        let seen = self.seen(&alias, entity)?;
+        let entered = scope.enter_level(alias, entity.index);
         let mut list = String::new();
         for term in &select.columns {
             if !list.is_empty() {
@@ -34,12 +34,8 @@ impl Writer<'_> {
         let order = self.order(scope, &selection.order)?;
         let joins = scope.leave(entered);
         let distinct = if select.distinct { "DISTINCT " } else { "" };
-        let _ = write!(out, "(SELECT {distinct}{list} FROM ");
-        push_table(out, entity.schema.as_deref(), &entity.table);
-        let _ = write!(out, " AS {alias}{joins}");
-        if !filter.is_empty() {
-            let _ = write!(out, " WHERE {filter}");
-        }
+        let _ = write!(out, "(SELECT {distinct}{list} FROM {}{joins}", seen.table);
+        seen.push_where(out, &[&filter]);
         if !order.is_empty() {
             let _ = write!(out, " ORDER BY {order}");
         }

@@ -6,7 +6,6 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::lock::RowLock;
-use crate::error::Error;
 
 /// What identifies a text: an entity, a kind, and the columns it names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,25 +47,24 @@ pub(crate) struct StatementTexts {
 impl StatementTexts {
     /// The text of this kind, written by `write` if it is asked for the first time.
     pub(crate) fn get(&self, entity: usize, verb: Verb, columns: &[u16], write: impl FnOnce() -> String) -> Arc<str> {
-        let kind = StatementKind { entity, verb, columns: columns.to_vec() };
-        if let Some(text) = self.texts.get(&kind) {
-            return Arc::clone(&text);
+        let written = self.try_get(entity, verb, columns, || Ok::<_, std::convert::Infallible>(write()));
+        match written {
+            Ok(text) => text,
+            Err(never) => match never {},
         }
-        let text: Arc<str> = write().into();
-        Arc::clone(&self.texts.entry(kind).or_insert(text))
     }
 
-    /// Like [`get`](Self::get); what cannot be written is not kept.
+    /// Like [`get`](Self::get), for a text that may not be written.
     ///
     /// # Errors
-    /// That of `write`.
-    pub(crate) fn try_get(
+    /// Those of `write`; then nothing is kept.
+    pub(super) fn try_get<E>(
         &self,
         entity: usize,
         verb: Verb,
         columns: &[u16],
-        write: impl FnOnce() -> Result<String, Error>,
-    ) -> Result<Arc<str>, Error> {
+        write: impl FnOnce() -> Result<String, E>,
+    ) -> Result<Arc<str>, E> {
         let kind = StatementKind { entity, verb, columns: columns.to_vec() };
         if let Some(text) = self.texts.get(&kind) {
             return Ok(Arc::clone(&text));

@@ -1,0 +1,178 @@
+//! One find on its way: checked, sent with its lock and its limit of time, and what is loaded along with it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::MutexGuard;
+
+use super::deadline::Deadline;
+use super::{Cells, EntityManager};
+use crate::driver::{Executor, LazyExecutor};
+use crate::error::Error;
+use crate::loader::{Hydrator, Loader};
+use crate::manager::Session;
+use crate::manager::lock::{LockScope, check_comparable, check_versions};
+use crate::metadata::{EntityDef, EntityMeta};
+use crate::query::{FindOptions, FindPlan, LoadStrategy, PopulateNode};
+use crate::sql::{RowLock, View};
+use crate::unit_of_work::{Tracker, UnitOfWork};
+
+/// A find that was checked.
+pub(super) struct Reading<'a> {
+    em: &'a EntityManager,
+    graph: &'a Arc<UnitOfWork>,
+    plan: &'a FindPlan,
+    pub(super) view: View,
+    pub(super) entity: &'a EntityDef,
+    pub(super) tree: Vec<PopulateNode>,
+}
+
+impl<'a> Reading<'a> {
+    /// # Errors
+    /// [`Error::Validation`] for what cannot be populated, or a version that cannot be compared. Nothing was sent.
+    pub(super) fn of(em: &'a EntityManager, graph: &'a Arc<UnitOfWork>, plan: &'a FindPlan) -> Result<Self, Error> {
+        let entity = graph.metadata.of(plan.selection.meta)?;
+        let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
+        if let Some(version) = plan.version {
+            check_comparable(entity, version)?;
+        }
+        Ok(Self { em, graph, plan, view: em.view_of(plan.selection.meta, &plan.options)?, entity, tree })
+    }
+
+    /// What takes in the rows.
+    pub(super) fn hydrator(&self) -> Hydrator<'a> {
+        Hydrator::new(self.graph, self.entity, self.plan.options.refresh)
+    }
+
+    /// Takes a connection; from now on the time runs.
+    ///
+    /// # Errors
+    /// As [`Flight::begin`].
+    pub(super) async fn begin(&self) -> Result<Flight<'a>, Error> {
+        Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options).await
+    }
+
+    /// Whether relations are loaded behind the rows, which are locked then (another transaction may have changed them until
+    /// then), or not taken for loaded.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.plan.selection.lock.is_some() || self.plan.options.refresh
+    }
+
+    /// What loads entities on the connection of a flight.
+    pub(super) fn loader(&'a self, flight: &Flight<'_>) -> Loader<'a> {
+        let executor = LazyExecutor::ready(&*self.em.session, flight.executor.clone());
+        let strategy = if self.is_behind() { Some(LoadStrategy::SelectIn) } else { self.plan.strategy };
+        let loader = self.em.loader(self.graph, &self.view, executor, strategy);
+        Loader { refresh: self.plan.options.refresh, ..loader }
+    }
+
+    /// Checks the versions of what was found.
+    ///
+    /// # Errors
+    /// [`Error::OptimisticLock`] for entities of another version.
+    pub(super) fn check(&self, cells: &Cells) -> Result<(), Error> {
+        self.plan.version.map_or(Ok(()), |version| check_versions(self.entity, cells, version))
+    }
+
+    /// Checks what was found, and loads relations along with it.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); what the server answered.
+    pub(super) async fn load_along(&self, flight: Flight<'_>, cells: Cells) -> Result<Cells, Error> {
+        self.check(&cells)?;
+        if !self.tree.is_empty() {
+            let mut loader = self.loader(&flight);
+            flight.limit(loader.populate(self.entity.index, cells.clone(), &self.tree)).await?;
+        }
+        Ok(cells)
+    }
+}
+
+/// A find that has a connection.
+pub(in crate::manager) struct Flight<'a> {
+    scope: Option<LockScope<'a>>,
+    _serial: Option<MutexGuard<'a, ()>>,
+    executor: Executor,
+    deadline: Deadline,
+}
+
+impl<'a> Flight<'a> {
+    /// Takes a connection, for as long as the find may take.
+    ///
+    /// # Errors
+    /// If there is none; those of [`LockScope::begin`].
+    pub(in crate::manager) async fn begin(
+        session: &'a Session,
+        lock: Option<RowLock>,
+        options: &FindOptions,
+    ) -> Result<Self, Error> {
+        let scope = match lock {
+            Some(lock) => Some(LockScope::begin(session, lock).await?),
+            None => None,
+        };
+        // A flush of the same entities that runs now would send what is overwritten here.
+        let is_serial = scope.as_ref().is_some_and(LockScope::is_serial);
+        let serial = if options.refresh && !is_serial { Some(session.serialised().await?) } else { None };
+        let executor = match &scope {
+            Some(scope) => scope.executor(),
+            None => session.executor().await?,
+        };
+        Ok(Self { scope, _serial: serial, executor, deadline: Deadline::after(options.timeout) })
+    }
+
+    pub(in crate::manager) const fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// Waits for something that was sent, as long as the find may take.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; what the server answered.
+    pub(in crate::manager) async fn limit<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.deadline.limit(&self.executor, work).await
+    }
+
+    /// Keeps the locks, if the statement that took them has not failed.
+    ///
+    /// # Errors
+    /// That of the statement.
+    pub(in crate::manager) fn landed<R>(
+        mut self,
+        outcome: Result<R, Error>,
+        entity: &EntityDef,
+    ) -> Result<(Self, R), Error> {
+        let answer = match self.scope.take() {
+            Some(scope) => scope.end(outcome, entity)?,
+            None => outcome?,
+        };
+        Ok((self, answer))
+    }
+}
+
+impl EntityManager {
+    /// What a find sees of the database.
+    ///
+    /// # Errors
+    /// If the entity is not known.
+    pub(in crate::manager) fn view_of(&self, meta: &'static EntityMeta, options: &FindOptions) -> Result<View, Error> {
+        let mut view = self.session.view();
+        if let Some(schema) = &options.schema {
+            view = view.in_schema(self.session.orm.metadata.of(meta)?, schema);
+        }
+        if let Some(comment) = &options.comment {
+            view = view.commented(comment);
+        }
+        Ok(view)
+    }
+
+    /// Where what a find loads belongs to: the unit of work, or a graph that nobody else has.
+    pub(super) fn graph_of(&self, plan: &FindPlan) -> Arc<UnitOfWork> {
+        // Rows of another schema have the same keys: in the identity map they would be taken for the entity's own.
+        if !plan.options.unmanaged && plan.options.schema.is_none() {
+            return self.graph();
+        }
+        let graph = UnitOfWork::new(Arc::clone(&self.session.orm.metadata), Arc::new(Tracker::default()));
+        graph.set_detached(true);
+        graph
+    }
+}

@@ -1,0 +1,57 @@
+//! An entity's rows in a FROM list: every statement that reads them names its tables here.
+
+use std::fmt::Write as _;
+
+use super::condition::Writer;
+use crate::error::Error;
+use crate::metadata::EntityDef;
+
+/// The rows of an entity that a query sees.
+pub(super) struct Seen {
+    /// `"users" AS t0`: one item of the FROM list.
+    pub(super) table: String,
+    /// What the rows have to fulfil; empty if all are seen.
+    condition: String,
+}
+
+impl Seen {
+    /// Appends what the rows have to fulfil behind another condition, there or not.
+    pub(super) fn push_and(&self, out: &mut String) {
+        if !self.condition.is_empty() {
+            if !out.is_empty() {
+                out.push_str(" AND ");
+            }
+            out.push_str(&self.condition);
+        }
+    }
+
+    /// Appends what the rows have to fulfil in front of another condition.
+    pub(super) fn push_first(&self, out: &mut String) {
+        if !self.condition.is_empty() {
+            let _ = write!(out, "{} AND ", self.condition);
+        }
+    }
+
+    /// ` WHERE …` with what the rows have to fulfil, and these conditions; nothing where there are none.
+    pub(super) fn push_where(&self, out: &mut String, conditions: &[impl AsRef<str>]) {
+        let mut word = " WHERE ";
+        let all = std::iter::once(self.condition.as_str()).chain(conditions.iter().map(AsRef::as_ref));
+        for condition in all.filter(|condition| !condition.is_empty()) {
+            let _ = write!(out, "{word}{condition}");
+            word = " AND ";
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// The rows of an entity under an alias.
+    ///
+    /// # Errors
+    /// If it cannot be said which of them the query sees.
+    pub(super) fn seen(&mut self, alias: &str, entity: &EntityDef) -> Result<Seen, Error> {
+        let mut table = String::new();
+        self.view().push_entity(&mut table, entity);
+        let _ = write!(table, " AS {alias}");
+        Ok(Seen { table, condition: String::new() })
+    }
+}
