@@ -114,8 +114,8 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, LoadPath, LoadStrategy, LockMode, Order, Populate,
-    PopulatePath, ToMany, ToOne,
+    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate,
+    PopulatePath, SomeItems, ToMany, ToOne,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

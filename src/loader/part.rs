@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::metadata::EntityDef;
 use crate::query::LoadStrategy;
 use crate::sql::{self, Form};
-use crate::types::{Key, RawColumn, RowView, read_record};
+use crate::types::{Key, KeyPart, RawColumn, RowView, for_each_element, read_record};
 use crate::unit_of_work::UnitOfWork;
 
 /// The entities of a part.
@@ -195,9 +195,12 @@ impl<'a> Flight<'a, '_> {
             Form::Links => {
                 let target = &forest.metadata.entities[part.entity];
                 let mut links = Vec::with_capacity(rows.views.len());
+                let start = owner.key.len();
                 for view in &rows.views {
-                    let place = whose.place(*view, 0)?;
-                    if let (Some(place), Some(key)) = (place, key_in(*view, (owner.key.len()..).zip(&target.key))) {
+                    let Some(place) = whose.place(*view, 0)? else { continue };
+                    if part.has_arrays() {
+                        each_key(*view, start, target, &mut |key| links.push((place, key)))?;
+                    } else if let Some(key) = key_in(*view, (start..).zip(&target.key)) {
                         links.push((place, key));
                     }
                 }
@@ -230,6 +233,30 @@ impl<'a> Flight<'a, '_> {
         }
         Ok(intake.finish())
     }
+}
+
+/// The keys in arrays, one array a column.
+fn each_key(view: RowView<'_>, start: usize, entity: &EntityDef, take: &mut dyn FnMut(Key)) -> Result<(), Error> {
+    let broken = |message| Error::Conversion { entity: entity.meta.name, column: "of the key".to_owned(), message };
+    let mut columns = Vec::with_capacity(entity.key.len());
+    for (index, column) in entity.key.iter().enumerate() {
+        let raw = view.raw(start + index).map_err(broken)?.unwrap_or_default();
+        let mut parts = Vec::new();
+        let read = for_each_element(raw, |_, element| {
+            parts.extend(KeyPart::decode(column.pg, element));
+            Ok(())
+        });
+        read.map_err(|error| broken(error.message))?;
+        columns.push(parts.into_iter());
+    }
+    if let [column] = columns.as_mut_slice() {
+        column.for_each(|part| take(Key::One(part)));
+        return Ok(());
+    }
+    while let Some(key) = columns.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().and_then(Key::from_parts) {
+        take(key);
+    }
+    Ok(())
 }
 
 /// Finds the owner of each row.

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 
-use super::EntityManager;
+use super::{EntityManager, Find};
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::error::Error;
-use crate::query::{LoadPath, PopulateRequest};
+use crate::query::{Condition, LoadPath, PopulateRequest, ToMany};
+use crate::sql::Expression;
 
 impl<T: Entity> Managed<T> {
     /// Loads a relation, if it is not loaded, and answers with what it refers to:
@@ -31,6 +32,39 @@ impl<T: Entity> Managed<T> {
             em.populate_cells(T::meta(), vec![handle.any()], &[request], None).await?;
             path.take(&handle)
         }
+    }
+}
+
+impl<T: Entity> Managed<T> {
+    /// A find among the items of a collection, whether they are loaded or not: conditions, order, limit and the rest as of
+    /// every [`find`](EntityManager::find). The collection itself stays as it is.
+    /// `user.matching(&em, |u| u.posts()).filter(|p| p.title().like("Note%")).limit(3).await?`
+    ///
+    /// Of an entity that has no key yet nothing is found. Awaiting it is [`Error::Validation`] for a path over several
+    /// relations.
+    pub fn matching<X: Entity>(
+        &self,
+        em: &EntityManager,
+        collection: impl FnOnce(T::Fields<T>) -> ToMany<T, X>,
+    ) -> Find<X> {
+        let path = collection(T::Fields::at(FieldPath::root(T::meta))).fields().path().clone();
+        let items = match self.key() {
+            Some(key) => Expression::Item { path, key },
+            None => Expression::Any(Vec::new()),
+        };
+        em.find::<X>().filter(|_| Condition::new(items))
+    }
+
+    /// How many items the database has in a collection, without loading them. One statement: `SELECT count(*)`.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a path over several relations; what the server answered.
+    pub fn load_count<X: Entity>(
+        &self,
+        em: &EntityManager,
+        collection: impl FnOnce(T::Fields<T>) -> ToMany<T, X>,
+    ) -> impl Future<Output = Result<u64, Error>> + Send {
+        self.matching(em, collection).count()
     }
 }
 

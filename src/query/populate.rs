@@ -13,6 +13,8 @@ pub(crate) enum PopulateRequest {
     Name(String),
     /// Property indexes.
     Hops(Vec<u16>),
+    /// Property indexes of a to-many relation, which of its items, and what of these.
+    Items { hops: Vec<u16>, selection: Box<Selection>, nested: Vec<Self> },
 }
 
 /// A relation to populate, and what to populate behind it.
@@ -32,25 +34,60 @@ impl PopulateNode {
     /// [`Error::Validation`] for a name that is no relation; the message lists the relations there are.
     pub(crate) fn tree(root: &'static EntityMeta, requests: &[PopulateRequest]) -> Result<Vec<Self>, Error> {
         let mut tree = Vec::new();
+        Self::add(&mut tree, root, requests)?;
+        Ok(tree)
+    }
+
+    fn add(tree: &mut Vec<Self>, root: &'static EntityMeta, requests: &[PopulateRequest]) -> Result<(), Error> {
         for request in requests {
-            let mut meta = root;
-            let mut level = &mut tree;
             let hops = match request {
-                PopulateRequest::Hops(hops) => hops.iter().map(|hop| usize::from(*hop)).collect(),
+                PopulateRequest::Hops(hops) | PopulateRequest::Items { hops, .. } => {
+                    hops.iter().map(|hop| usize::from(*hop)).collect()
+                }
                 PopulateRequest::Name(name) => hops_of(root, name)?,
             };
-            for hop in hops {
-                let position = level.iter().position(|node: &Self| node.relation == hop);
+            let mut meta = root;
+            let mut level = &mut *tree;
+            for (index, hop) in hops.iter().enumerate() {
+                let position = level.iter().position(|node: &Self| node.relation == *hop);
                 let position = position.unwrap_or_else(|| {
-                    level.push(Self { relation: hop, options: None, children: Vec::new() });
+                    level.push(Self { relation: *hop, options: None, children: Vec::new() });
                     level.len() - 1
                 });
-                let Some(relation) = meta.properties.get(hop).and_then(PropertyMeta::as_relation) else { break };
+                let Some(relation) = meta.properties.get(*hop).and_then(PropertyMeta::as_relation) else { break };
                 meta = (relation.target)();
-                level = &mut level[position].children;
+                let node = &mut level[position];
+                if let (true, PropertyItems { selection, nested }) = (index + 1 == hops.len(), request.items()) {
+                    if let Some(selection) = selection {
+                        node.options = Some(selection.clone());
+                    }
+                    Self::add(&mut node.children, meta, nested)?;
+                }
+                level = &mut node.children;
             }
         }
-        Ok(tree)
+        Ok(())
+    }
+}
+
+/// What a request says of the items of its relation.
+struct PropertyItems<'a> {
+    selection: Option<&'a Selection>,
+    nested: &'a [PopulateRequest],
+}
+
+impl PopulateRequest {
+    fn items(&self) -> PropertyItems<'_> {
+        match self {
+            Self::Items { selection, nested, .. } => {
+                let says = !selection.filter.is_empty()
+                    || !selection.order.is_empty()
+                    || selection.limit.is_some()
+                    || selection.offset.is_some();
+                PropertyItems { selection: says.then_some(&**selection), nested }
+            }
+            Self::Name(_) | Self::Hops(_) => PropertyItems { selection: None, nested: &[] },
+        }
     }
 }
 
@@ -87,18 +124,21 @@ fn hops_of(root: &'static EntityMeta, path: &str) -> Result<Vec<usize>, Error> {
 )]
 pub trait PopulatePath<T: Entity> {
     #[doc(hidden)]
-    fn hops(&self) -> Vec<u16>;
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn request(self) -> PopulateRequest;
 }
 
 impl<T: Entity, X: Entity, L> PopulatePath<T> for ToOne<T, X, L> {
-    fn hops(&self) -> Vec<u16> {
-        self.fields().path().hops().to_vec()
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn request(self) -> PopulateRequest {
+        PopulateRequest::Hops(self.fields().path().hops().to_vec())
     }
 }
 
 impl<T: Entity, X: Entity> PopulatePath<T> for ToMany<T, X> {
-    fn hops(&self) -> Vec<u16> {
-        self.fields().path().hops().to_vec()
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn request(self) -> PopulateRequest {
+        PopulateRequest::Hops(self.fields().path().hops().to_vec())
     }
 }
 
@@ -151,14 +191,14 @@ impl<T: Entity> Populate<T> for () {
 impl<T: Entity, X: Entity, L> Populate<T> for ToOne<T, X, L> {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
-        requests.push(PopulateRequest::Hops(self.hops()));
+        requests.push(self.request());
     }
 }
 
 impl<T: Entity, X: Entity> Populate<T> for ToMany<T, X> {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
-        requests.push(PopulateRequest::Hops(self.hops()));
+        requests.push(self.request());
     }
 }
 
@@ -169,7 +209,7 @@ macro_rules! populate_tuple {
             #[allow(private_interfaces, reason = "only this crate calls it")]
             fn push_requests(self, requests: &mut Vec<PopulateRequest>) {
                 let ($($name,)*) = self;
-                $(requests.push(PopulateRequest::Hops($name.hops()));)*
+                $(requests.push($name.request());)*
             }
         }
     };

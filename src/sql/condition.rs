@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::expression::{Expression, Operator, OrderTerm};
 use super::identifier::{push_cast, push_joined};
 use super::parameter::{Param, key_arrays};
-use super::placed::{placed, push_any_of};
+use super::placed::{Placed, placed, push_any_of};
 use super::scope::Scope;
 use super::term::Term;
 use super::view::View;
@@ -231,6 +231,7 @@ impl<'a> Writer<'a> {
                 self.push_subselect(scope, select, out)
             }
             Expression::Key { path, keys } => self.key(scope, path, keys, out),
+            Expression::Item { path, key } => self.item(scope.alias(), path, key, out),
             Expression::Quantified { path, property, quantifier, inner } => {
                 self.quantified(scope, path, *property, *quantifier, inner, out)
             }
@@ -262,6 +263,46 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// The entity is an item of a collection.
+    fn item(&mut self, alias: &str, path: &FieldPath, key: &Key, out: &mut String) -> Result<(), Error> {
+        let owner = self.metadata().of(path.start())?;
+        let [property] = path.hops() else {
+            let message =
+                format!("{path:?} is no collection of {} itself: start at the entity that has it", owner.meta.name);
+            return Err(Error::validation(owner.meta.name, message));
+        };
+        let relation = owner.relation(usize::from(*property)).ok_or_else(|| not_a_relation(owner))?;
+        let target = self.metadata().target(relation);
+        let Some(pivot) = &relation.pivot else {
+            let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
+            let columns = owning.map(|owning| placed(alias, &owning.columns)).ok_or_else(|| not_a_relation(owner))?;
+            self.push_key(&columns, key, out);
+            return Ok(());
+        };
+        let linked = self.alias();
+        out.push('(');
+        push_joined(out, ", ", &placed(alias, &target.key), |out, column| out.push_str(&column.text));
+        out.push_str(") IN (SELECT ");
+        push_joined(out, ", ", &placed(&linked, &pivot.inverse_join), |out, column| out.push_str(&column.text));
+        out.push_str(" FROM ");
+        self.view().push_pivot(out, pivot);
+        let _ = write!(out, " AS {linked} WHERE ");
+        self.push_key(&placed(&linked, &pivot.join), key, out);
+        out.push(')');
+        Ok(())
+    }
+
+    /// The columns are this key.
+    fn push_key(&mut self, columns: &[Placed<'_>], key: &Key, out: &mut String) {
+        out.push('(');
+        push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
+            self.params.push(Param::key_part(column.pg, part));
+            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
+            push_cast(out, column.sql_type);
+        });
+        out.push(')');
+    }
+
     /// The entity at the end of the path has one of the keys.
     fn key(&mut self, scope: &mut Scope, path: &FieldPath, keys: &[Key], out: &mut String) -> Result<(), Error> {
         let columns = match path.hops().split_last() {
@@ -287,13 +328,7 @@ impl<'a> Writer<'a> {
             push_any_of(out, &columns, first);
             return Ok(());
         };
-        out.push('(');
-        push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
-            self.params.push(Param::key_part(column.pg, part));
-            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
-            push_cast(out, column.sql_type);
-        });
-        out.push(')');
+        self.push_key(&columns, key, out);
         Ok(())
     }
 }

@@ -85,6 +85,11 @@ pub(crate) enum Expression {
         path: FieldPath,
         keys: Vec<Key>,
     },
+    /// The entity is an item of a collection: of the relation that this path names, of the row with this key.
+    Item {
+        path: FieldPath,
+        key: Key,
+    },
     /// Some, none or every entity of a to-many relation fulfils a condition of its own.
     Quantified {
         path: FieldPath,
@@ -106,7 +111,7 @@ impl Expression {
             Self::Between { term, low, high } => [term, low, high].into_iter().for_each(|term| term.each_path(visit)),
             Self::Null { term, .. } | Self::Holds(term) => term.each_path(visit),
             Self::Key { path, .. } | Self::Quantified { path, .. } => visit(path),
-            Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Exists(_) => {}
+            Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Exists(_) | Self::Item { .. } => {}
         }
     }
 
@@ -142,6 +147,7 @@ impl fmt::Debug for Expression {
                 [key] => write!(f, "{path:?}#{key}"),
                 keys => write!(f, "{path:?} is one of {} keys", keys.len()),
             },
+            Self::Item { path, key } => write!(f, "in {path:?} of {key}"),
             Self::Quantified { path, property, quantifier, inner } => {
                 write!(f, "{:?} {} with {inner:?}", quantifier, Field(path, *property))
             }

@@ -83,6 +83,12 @@ impl Part<'_> {
         self.form == Form::Items && self.options.is_none() && matches!(self.source, Source::Keys(_))
     }
 
+    /// Whether the links of an owner are one row: the owner's key, and an array for each column of the items' keys. So it is
+    /// where the owners are known, and many rows would say little each.
+    pub(crate) fn has_arrays(&self) -> bool {
+        self.form == Form::Links && matches!(self.source, Source::Keys(_))
+    }
+
     /// Where the owner's key stands.
     pub(crate) fn owner_offset(&self, metadata: &Metadata) -> usize {
         if self.form == Form::Links {
@@ -222,8 +228,12 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
         Form::Links => links(writer, part, &place),
         Form::Items if part.has_foreign_key() => {
             let mut text = select(writer, part)?;
-            push_keys(writer, part, ROOT, place.owner, place.foreign_key()?, &mut text)?;
+            let foreign_key = place.foreign_key()?;
+            push_keys(writer, part, ROOT, place.owner, foreign_key, &mut text)?;
+            // The items of an owner come in a row.
             text.push_str(" ORDER BY ");
+            push_list(&mut text, foreign_key, |text, column| push_column(text, ROOT, &column.name));
+            text.push_str(", ");
             push_key_order(&mut text, place.target);
             Ok(text)
         }
@@ -363,7 +373,18 @@ fn links(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
         });
     };
     let mut text = "SELECT ".to_owned();
-    if matches!(part.source, Source::Keys(_)) {
+    if part.has_arrays() {
+        let (owners, items) = (0..pivot.join.len(), 0..pivot.inverse_join.len());
+        let push_names = |text: &mut String| {
+            push_list(text, owners.clone(), |text, index| {
+                let _ = write!(text, "k{index}");
+            });
+        };
+        push_names(&mut text);
+        for index in items.clone() {
+            let _ = write!(text, ", array_agg(x{index})");
+        }
+        text.push_str(" FROM (SELECT ");
         push(&mut text, &pivot.join);
         text.push_str(", ");
         push(&mut text, &pivot.inverse_join);
@@ -371,19 +392,30 @@ fn links(writer: &mut Writer<'_>, part: &Part<'_>, place: &Place<'_>) -> Result<
         writer.view().push_pivot(&mut text, pivot);
         let _ = write!(text, " AS {PIVOT} WHERE ");
         push_keys(writer, part, PIVOT, place.owner, &pivot.join, &mut text)?;
-    } else {
-        push_list(&mut text, 0..place.owner.key.len(), |text, index| {
-            let _ = write!(text, "k.k{index}");
-        });
+        text.push_str(" ORDER BY ");
+        push_list(&mut text, &pivot.join, |text, column| push_column(text, PIVOT, &column.name));
         text.push_str(", ");
-        push(&mut text, &pivot.inverse_join);
-        text.push_str(" FROM ");
-        push_owners(writer, part, place.owner, &mut text)?;
-        text.push_str(" LEFT JOIN ");
-        writer.view().push_pivot(&mut text, pivot);
-        let _ = write!(text, " AS {PIVOT} ON ");
-        push_owned(PIVOT, &pivot.join, &mut text);
+        push_item_order(pivot, PIVOT, &mut text);
+        text.push_str(") AS l(");
+        push_names(&mut text);
+        for index in items {
+            let _ = write!(text, ", x{index}");
+        }
+        text.push_str(") GROUP BY ");
+        push_names(&mut text);
+        return Ok(text);
     }
+    push_list(&mut text, 0..place.owner.key.len(), |text, index| {
+        let _ = write!(text, "k.k{index}");
+    });
+    text.push_str(", ");
+    push(&mut text, &pivot.inverse_join);
+    text.push_str(" FROM ");
+    push_owners(writer, part, place.owner, &mut text)?;
+    text.push_str(" LEFT JOIN ");
+    writer.view().push_pivot(&mut text, pivot);
+    let _ = write!(text, " AS {PIVOT} ON ");
+    push_owned(PIVOT, &pivot.join, &mut text);
     text.push_str(" ORDER BY ");
     push_item_order(pivot, PIVOT, &mut text);
     Ok(text)
