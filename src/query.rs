@@ -32,6 +32,7 @@ mod condition;
 mod criteria;
 mod expr;
 mod find;
+pub mod functions;
 mod load;
 mod lock;
 mod operators;
@@ -39,21 +40,27 @@ mod order;
 mod path;
 mod populate;
 mod projection_check;
+mod raw;
 mod relation_check;
 mod strategy;
+mod subquery;
 
 pub use column::Column;
-pub use condition::Condition;
+pub use condition::{Condition, IntoCondition};
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
 pub use expr::{Expr, IntoExpr};
 pub(crate) use find::FindPlan;
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
+pub use operators::{
+    ContainsOperand, FullText, IntoArray, IntoJsonPath, IntoList, TupleList, TupleOperand, TupleOperators, TypedExpr,
+};
 pub use order::{IntoOrder, Order};
-pub use path::{LoadPath, ToMany, ToOne};
+pub use path::{LoadPath, RelationOperand, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;
 pub use relation_check::*;
 pub use strategy::LoadStrategy;
+pub use subquery::{Subquery, SubqueryColumns, SubqueryOf};
