@@ -113,16 +113,19 @@ pub use metadata::{
     PropertyKind, PropertyMeta, RelationKind, RelationMeta, UnderscoreNamingStrategy,
 };
 pub use orm::Orm;
+pub use query::functions;
 pub use query::{
-    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate,
-    PopulatePath, SomeItems, ToMany, ToOne,
+    Column, Condition, ContainsOperand, Criteria, Expr, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
+    IntoList, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate, PopulatePath, RelationOperand,
+    SomeItems, Subquery, SubqueryColumns, SubqueryOf, ToMany, ToOne, TupleList, TupleOperand, TupleOperators,
+    TypedExpr,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};
 pub use types::{
-    ArrayElement, ColumnReader, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, FromRow, Json, Key, KeyFrom,
-    KeyPart, Operand, OrderedType, PgType, Projection, RowReader, RowValue, ScalarType, SqlValue, TextType, Version,
-    VersionType,
+    ArrayElement, ArrayType, ColumnReader, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, FromRow, Json,
+    JsonScalar, JsonType, Key, KeyFrom, KeyPart, MeasuredType, NumericType, Operand, OrderedType, PgType, Projection,
+    RowReader, RowValue, ScalarType, SqlValue, TemporalType, TextType, Version, VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

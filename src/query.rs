@@ -33,6 +33,7 @@ mod criteria;
 mod cursor;
 mod expr;
 mod find;
+pub mod functions;
 mod items;
 mod load;
 mod lock;
@@ -41,11 +42,13 @@ mod order;
 mod path;
 mod populate;
 mod projection_check;
+mod raw;
 mod relation_check;
 mod strategy;
+mod subquery;
 
 pub use column::Column;
-pub use condition::Condition;
+pub use condition::{Condition, IntoCondition};
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
 pub(crate) use cursor::CursorForm;
@@ -54,10 +57,14 @@ pub(crate) use find::{FindOptions, FindPlan};
 pub use items::{Items, SomeItems};
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
+pub use operators::{
+    ContainsOperand, FullText, IntoArray, IntoJsonPath, IntoList, TupleList, TupleOperand, TupleOperators, TypedExpr,
+};
 pub use order::{IntoOrder, Order};
-pub use path::{LoadPath, ToMany, ToOne};
+pub use path::{LoadPath, RelationOperand, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;
 pub use relation_check::*;
 pub use strategy::LoadStrategy;
+pub use subquery::{Subquery, SubqueryColumns, SubqueryOf};

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 mod array;
 mod binary;
 mod boolean;
+mod class;
 mod column_reader;
 mod datetime;
 mod enumeration;
@@ -23,6 +24,9 @@ mod uuid;
 mod version;
 
 pub(crate) use array::for_each_element;
+pub use class::{
+    ArrayElement, ArrayType, JsonScalar, JsonType, MeasuredType, NumericType, OrderedType, TemporalType, TextType,
+};
 pub use column_reader::ColumnReader;
 pub use enumeration::{DbEnum, EnumMeta, EnumStorage, OrderedEnum};
 pub use json::Json;
@@ -130,24 +134,6 @@ pub trait ScalarType: Clone + Debug + Send + Sync + 'static {
     }
 }
 
-/// A scalar that PostgreSQL orders: `<`, `>`, `BETWEEN` and `ORDER BY` make sense.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` values have no order in PostgreSQL",
-    label = "cannot be compared with <, > or BETWEEN"
-)]
-pub trait OrderedType: ScalarType {}
-
-/// A scalar that is text: `LIKE` and `ILIKE` make sense.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not text", label = "LIKE needs a text column")]
-pub trait TextType: ScalarType {}
-
-/// A scalar that can be the element of an array column (`Vec<T>`).
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the element of an array column",
-    label = "not an array element"
-)]
-pub trait ArrayElement: ScalarType {}
-
 /// What a filter may compare a column of type `V` with: a `V`, a `&V`, and `&str` for `String`.
 #[diagnostic::on_unimplemented(
     message = "a column of type `{V}` cannot be compared with `{Self}`",
@@ -167,6 +153,12 @@ impl<V: ScalarType> Operand<V> for V {
 impl<V: ScalarType> Operand<V> for &V {
     fn into_operand(self) -> V {
         self.clone()
+    }
+}
+
+impl Operand<String> for &&str {
+    fn into_operand(self) -> String {
+        (*self).to_owned()
     }
 }
 

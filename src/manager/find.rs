@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::loader::{Hydrator, Loader};
 use crate::metadata::{AnyCell, EntityMeta, Graph, Lifecycle};
 use crate::query::{
-    Condition, Criteria, CriteriaKind, FindPlan, IntoOrder, LoadStrategy, Populate, PopulateNode, PopulateRequest,
+    Condition, Criteria, CriteriaKind, FindPlan, IntoCondition, IntoOrder, LoadStrategy, Populate, PopulateNode,
+    PopulateRequest,
 };
 use crate::sql::{self, Expression, Selection, Statement, View};
 use crate::types::Key;
@@ -44,8 +45,8 @@ pub struct Find<T: Entity> {
 
 impl<T: Entity> Find<T> {
     /// Keeps the rows that fulfil a condition. Several filters have to hold together.
-    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
-        self.plan.selection.filter.push(condition(fields::<T>()).expression);
+    pub fn filter<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
+        self.plan.selection.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 

@@ -4,8 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{BitAnd, BitOr, Not};
 
+use super::column::Column;
+use super::expr::Expr;
 use crate::entity::Entity;
-use crate::sql::Expression;
+use crate::metadata::ColumnType;
+use crate::sql::{Expression, Term};
 
 /// A condition on the entity `R`: a plain value that can be cloned, kept and combined.
 ///
@@ -36,25 +39,27 @@ impl<R: Entity> Condition<R> {
 
     /// Both conditions; the same as `&`.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(self, other: impl IntoCondition<R>) -> Self {
+        let other = other.into_condition().expression;
         Self::new(match self.expression {
             Expression::All(mut all) => {
-                all.push(other.expression);
+                all.push(other);
                 Expression::All(all)
             }
-            one => Expression::All(vec![one, other.expression]),
+            one => Expression::All(vec![one, other]),
         })
     }
 
     /// Either condition or both; the same as `|`.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub fn or(self, other: impl IntoCondition<R>) -> Self {
+        let other = other.into_condition().expression;
         Self::new(match self.expression {
             Expression::Any(mut any) => {
-                any.push(other.expression);
+                any.push(other);
                 Expression::Any(any)
             }
-            one => Expression::Any(vec![one, other.expression]),
+            one => Expression::Any(vec![one, other]),
         })
     }
 
@@ -64,20 +69,54 @@ impl<R: Entity> Condition<R> {
     pub fn not(self) -> Self {
         Self::new(Expression::Not(Box::new(self.expression)))
     }
+
+    /// The condition as a value: true, false, or NULL where it is neither.
+    pub fn as_expr(&self) -> Expr<R, Option<bool>> {
+        Expr::new(Term::Condition(Box::new(self.expression.clone())))
+    }
 }
 
-impl<R: Entity> BitAnd for Condition<R> {
+/// What can stand for a condition: a [`Condition`], a column or expression that is a `bool`, or SQL written by hand
+/// ([`raw`](crate::functions::raw)).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a condition on `{R}`",
+    label = "expected a Condition<{R}>, a bool column, or raw SQL"
+)]
+pub trait IntoCondition<R: Entity> {
+    /// The condition.
+    fn into_condition(self) -> Condition<R>;
+}
+
+impl<R: Entity> IntoCondition<R> for Condition<R> {
+    fn into_condition(self) -> Self {
+        self
+    }
+}
+
+impl<R: Entity, V: ColumnType<Operand = bool>> IntoCondition<R> for Expr<R, V> {
+    fn into_condition(self) -> Condition<R> {
+        Condition::new(Expression::Holds(self.term))
+    }
+}
+
+impl<R: Entity, V: ColumnType<Operand = bool>> IntoCondition<R> for Column<R, V> {
+    fn into_condition(self) -> Condition<R> {
+        self.into_expr().into_condition()
+    }
+}
+
+impl<R: Entity, C: IntoCondition<R>> BitAnd<C> for Condition<R> {
     type Output = Self;
 
-    fn bitand(self, other: Self) -> Self {
+    fn bitand(self, other: C) -> Self {
         self.and(other)
     }
 }
 
-impl<R: Entity> BitOr for Condition<R> {
+impl<R: Entity, C: IntoCondition<R>> BitOr<C> for Condition<R> {
     type Output = Self;
 
-    fn bitor(self, other: Self) -> Self {
+    fn bitor(self, other: C) -> Self {
         self.or(other)
     }
 }

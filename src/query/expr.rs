@@ -48,8 +48,8 @@ impl<R: Entity, V> fmt::Debug for Expr<R, V> {
     }
 }
 
-/// What an expression of type `V` can be compared or combined with: a `V`, a `&V`, `&str` for `String`, or a column or
-/// expression of the same entity and type, nullable or not.
+/// What an expression of type `V` can be compared or combined with: a `V`, a `&V`, `&str` for `String`, an `Option<V>`, a
+/// column or expression of the same entity and type, nullable or not, or a [`Subquery`](crate::Subquery) of that type.
 #[diagnostic::on_unimplemented(
     message = "a column of type `{V}` cannot be compared with `{Self}`",
     label = "expected a value of type `{V}`, or a column or expression of `{R}` of that type"
@@ -75,6 +75,15 @@ impl<R: Entity, V: ScalarType> IntoExpr<R, V> for &V {
 
     fn into_expr(self) -> Expr<R, V> {
         Expr::new(Term::Bound(Bound::one(self)))
+    }
+}
+
+/// `None` is NULL.
+impl<R: Entity, V: ScalarType> IntoExpr<R, V> for Option<V> {
+    type Type = Self;
+
+    fn into_expr(self) -> Expr<R, Self> {
+        Expr::new(Term::Bound(self.map_or(Bound::null(V::TYPE), |value| Bound::one(&value))))
     }
 }
 

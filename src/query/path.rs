@@ -4,9 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::condition::Condition;
+use super::condition::{Condition, IntoCondition};
+use super::expr::Expr;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
-use crate::sql::{Expression, Quantifier, Term};
+use crate::sql::{Aggregate, Expression, Quantifier, Term};
 use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
 
 /// What a to-one relation can be compared with: a handle, a reference, or a key.
@@ -87,10 +88,20 @@ impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
         Condition::new(Expression::Key { path: self.target.path().clone(), keys })
     }
 
+    /// Does not refer to this entity. A reference that is NULL neither does nor does not.
+    pub fn ne(self, other: impl RelationOperand<T>) -> Condition<R> {
+        self.eq(other).not()
+    }
+
     /// Refers to one of these entities.
     pub fn is_in(self, others: impl IntoIterator<Item = impl RelationOperand<T>>) -> Condition<R> {
         let keys = others.into_iter().filter_map(RelationOperand::into_key).collect();
         Condition::new(Expression::Key { path: self.target.path().clone(), keys })
+    }
+
+    /// Refers to none of these entities. A reference that is NULL neither does nor does not.
+    pub fn not_in(self, others: impl IntoIterator<Item = impl RelationOperand<T>>) -> Condition<R> {
+        self.is_in(others).not()
     }
 
     /// Refers to nothing.
@@ -149,23 +160,45 @@ impl<R: Entity, T: Entity> ToMany<R, T> {
         Condition::new(Expression::Quantified { path, property, quantifier, inner: Box::new(inner) })
     }
 
-    fn inner(condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Expression {
-        condition(T::Fields::at(FieldPath::root(T::meta))).expression
+    fn inner<C: IntoCondition<T>>(condition: impl FnOnce(T::Fields<T>) -> C) -> Expression {
+        condition(T::Fields::at(FieldPath::root(T::meta))).into_condition().expression
     }
 
     /// At least one related entity fulfils the condition (`EXISTS`).
-    pub fn some(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+    pub fn some<C: IntoCondition<T>>(self, condition: impl FnOnce(T::Fields<T>) -> C) -> Condition<R> {
         self.quantified(Quantifier::Some, Self::inner(condition))
     }
 
     /// No related entity fulfils the condition (`NOT EXISTS`).
-    pub fn none(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+    pub fn none<C: IntoCondition<T>>(self, condition: impl FnOnce(T::Fields<T>) -> C) -> Condition<R> {
         self.quantified(Quantifier::None, Self::inner(condition))
     }
 
     /// Every related entity fulfils the condition; true where there are none.
-    pub fn every(self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Condition<R> {
+    pub fn every<C: IntoCondition<T>>(self, condition: impl FnOnce(T::Fields<T>) -> C) -> Condition<R> {
         self.quantified(Quantifier::Every, Self::inner(condition))
+    }
+
+    /// How many related entities there are, over the whole path: `u.posts().count().gte(3)`, also to order by.
+    pub fn count(&self) -> Expr<R, i64> {
+        let mut count = Aggregate::new("count", Vec::new());
+        count.rows = Some(self.target.path().clone());
+        Expr::new(Term::Aggregate(Box::new(count)))
+    }
+
+    /// How many related entities fulfil the condition.
+    pub fn count_of<C: IntoCondition<T>>(&self, condition: impl FnOnce(T::Fields<T>) -> C) -> Expr<R, i64> {
+        let mut count = Aggregate::new("count", Vec::new());
+        count.rows = Some(self.target.path().clone());
+        count.filter =
+            Some(Expression::At { path: self.target.path().clone(), inner: Box::new(Self::inner(condition)) });
+        Expr::new(Term::Aggregate(Box::new(count)))
+    }
+
+    /// This entity is one of the related ones.
+    pub fn contains(&self, entity: impl RelationOperand<T>) -> Condition<R> {
+        let keys = entity.into_key().into_iter().collect();
+        Condition::new(Expression::Key { path: self.target.path().clone(), keys })
     }
 
     /// There are no related entities; also true behind a to-one relation that is missing.

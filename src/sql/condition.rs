@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::expression::{Expression, Operator, OrderTerm};
-use super::identifier::{push_cast, push_joined};
+use super::identifier::{push_cast, push_joined, push_list};
 use super::parameter::{Param, key_arrays};
 use super::placed::{Placed, placed, push_any_of};
 use super::scope::Scope;
@@ -232,6 +232,13 @@ impl<'a> Writer<'a> {
             }
             Expression::Key { path, keys } => self.key(scope, path, keys, out),
             Expression::Item { path, key } => self.item(scope.alias(), path, key, out),
+            Expression::At { path, inner } => {
+                let (alias, entity) = self.place(scope, path)?;
+                let entered = scope.enter_level(alias, entity.index);
+                let outcome = self.expression(scope, inner, out);
+                scope.leave_joined(entered);
+                outcome
+            }
             Expression::Quantified { path, property, quantifier, inner } => {
                 self.quantified(scope, path, *property, *quantifier, inner, out)
             }
@@ -247,12 +254,16 @@ impl<'a> Writer<'a> {
         right: &Term,
         out: &mut String,
     ) -> Result<(), Error> {
+        if let Term::Row(terms) = left {
+            return self.compare_rows(scope, terms, operator, right, out);
+        }
         let like_left = self.like(left).or_else(|| self.like(right));
         let like_right = self.like(right).or(like_left);
         self.push_term(scope, left, like_left, out)?;
         match operator {
             Operator::In if !matches!(right, Term::Subquery(_)) => out.push_str(" = ANY("),
             Operator::NotIn if !matches!(right, Term::Subquery(_)) => out.push_str(" <> ALL("),
+            Operator::NotIn => return self.not_in_subquery(scope, right, 1, out),
             operator => {
                 let _ = write!(out, " {} ", operator.symbol());
                 return self.push_term(scope, right, like_right, out);
@@ -292,6 +303,29 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Appends ` NOT IN (SELECT …)` without the rows that have a NULL: nothing equals them, but as soon as there is one,
+    /// `NOT IN` is never true.
+    fn not_in_subquery(
+        &mut self,
+        scope: &mut Scope,
+        subquery: &Term,
+        width: usize,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let mut names = String::new();
+        push_list(&mut names, 0..width, |out, index| {
+            let _ = write!(out, "v{index}");
+        });
+        let _ = write!(out, " NOT IN (SELECT {names} FROM ");
+        self.push_term(scope, subquery, None, out)?;
+        let _ = write!(out, " AS s({names}) WHERE ");
+        push_joined(out, " AND ", 0..width, |out, index| {
+            let _ = write!(out, "v{index} IS NOT NULL");
+        });
+        out.push(')');
+        Ok(())
+    }
+
     /// The columns are this key.
     fn push_key(&mut self, columns: &[Placed<'_>], key: &Key, out: &mut String) {
         out.push('(');
@@ -301,6 +335,41 @@ impl<'a> Writer<'a> {
             push_cast(out, column.sql_type);
         });
         out.push(')');
+    }
+
+    /// Compares several terms at once: with as many others, with rows of values, or with what a sub-query selects.
+    fn compare_rows(
+        &mut self,
+        scope: &mut Scope,
+        left: &[Term],
+        operator: Operator,
+        right: &Term,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let likes: Vec<_> = left.iter().map(|term| self.like(term)).collect();
+        out.push('(');
+        for (index, term) in left.iter().enumerate() {
+            out.push_str(if index > 0 { ", " } else { "" });
+            self.push_term(scope, term, None, out)?;
+        }
+        out.push(')');
+        if operator == Operator::NotIn && matches!(right, Term::Subquery(_)) {
+            return self.not_in_subquery(scope, right, left.len(), out);
+        }
+        let _ = write!(out, " {} ", operator.symbol());
+        match right {
+            Term::Row(right) => {
+                out.push('(');
+                for (index, (term, like)) in right.iter().zip(likes).enumerate() {
+                    out.push_str(if index > 0 { ", " } else { "" });
+                    self.push_term(scope, term, like, out)?;
+                }
+                out.push(')');
+                Ok(())
+            }
+            Term::Rows(columns) => self.push_rows(scope, columns, &likes, out),
+            other => self.push_term(scope, other, None, out),
+        }
     }
 
     /// The entity at the end of the path has one of the keys.

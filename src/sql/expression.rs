@@ -26,6 +26,20 @@ pub(crate) enum Operator {
     In,
     /// The right side is an array or a sub-query.
     NotIn,
+    DistinctFrom,
+    NotDistinctFrom,
+    /// A regular expression.
+    Matches,
+    /// A regular expression, without regard to case.
+    MatchesAnyCase,
+    Contains,
+    ContainedBy,
+    Overlaps,
+    HasKey,
+    HasAnyKey,
+    HasAllKeys,
+    /// A `tsvector` and a `tsquery`.
+    FullText,
 }
 
 impl Operator {
@@ -41,6 +55,17 @@ impl Operator {
             Self::Ilike => "ILIKE",
             Self::In => "IN",
             Self::NotIn => "NOT IN",
+            Self::DistinctFrom => "IS DISTINCT FROM",
+            Self::NotDistinctFrom => "IS NOT DISTINCT FROM",
+            Self::Matches => "~",
+            Self::MatchesAnyCase => "~*",
+            Self::Contains => "@>",
+            Self::ContainedBy => "<@",
+            Self::Overlaps => "&&",
+            Self::HasKey => "?",
+            Self::HasAnyKey => "?|",
+            Self::HasAllKeys => "?&",
+            Self::FullText => "@@",
         }
     }
 }
@@ -90,6 +115,11 @@ pub(crate) enum Expression {
         path: FieldPath,
         key: Key,
     },
+    /// The entity at the end of the path fulfils a condition of its own.
+    At {
+        path: FieldPath,
+        inner: Box<Self>,
+    },
     /// Some, none or every entity of a to-many relation fulfils a condition of its own.
     Quantified {
         path: FieldPath,
@@ -110,7 +140,7 @@ impl Expression {
             }
             Self::Between { term, low, high } => [term, low, high].into_iter().for_each(|term| term.each_path(visit)),
             Self::Null { term, .. } | Self::Holds(term) => term.each_path(visit),
-            Self::Key { path, .. } | Self::Quantified { path, .. } => visit(path),
+            Self::Key { path, .. } | Self::At { path, .. } | Self::Quantified { path, .. } => visit(path),
             Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Exists(_) | Self::Item { .. } => {}
         }
     }
@@ -148,6 +178,7 @@ impl fmt::Debug for Expression {
                 keys => write!(f, "{path:?} is one of {} keys", keys.len()),
             },
             Self::Item { path, key } => write!(f, "in {path:?} of {key}"),
+            Self::At { path, inner } => write!(f, "{path:?} with {inner:?}"),
             Self::Quantified { path, property, quantifier, inner } => {
                 write!(f, "{:?} {} with {inner:?}", quantifier, Field(path, *property))
             }

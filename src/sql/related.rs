@@ -118,11 +118,26 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Error> {
         let mut paths: Vec<&FieldPath> = aggregate.rows.iter().collect();
         aggregate.arguments.iter().for_each(|argument| argument.each_path(&mut |path| paths.push(path)));
+        // All related rows are meant, also where the term stands in a condition on one of them.
+        let entered = scope.go_to_start();
+        let outcome = self.push_related_aggregate(scope, aggregate, &paths, out);
+        scope.come_back(&entered);
+        if outcome? { Ok(()) } else { self.push_aggregate_call(scope, aggregate, out) }
+    }
+
+    /// Appends an aggregate of related rows; `false` if the paths lead to none.
+    fn push_related_aggregate(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+        paths: &[&FieldPath],
+        out: &mut String,
+    ) -> Result<bool, Error> {
         let mut follow = None;
-        for path in &paths {
+        for path in paths {
             follow = self.first_many(scope, path.hops())?.map(|hops| (*path, hops)).or(follow);
         }
-        let Some((path, hops)) = follow else { return self.push_aggregate_call(scope, aggregate, out) };
+        let Some((path, hops)) = follow else { return Ok(false) };
         let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
         let entered = scope.enter_rows(alias, target.index, prefix);
         for path in paths {
@@ -134,7 +149,7 @@ impl<'a> Writer<'a> {
         self.push_aggregate_call(scope, aggregate, &mut text)?;
         let joins = scope.leave(entered);
         let _ = write!(out, "(SELECT {text} FROM {from}{joins} WHERE {link})");
-        Ok(())
+        Ok(true)
     }
 
     /// Joins the rows of a further to-many relation to the current FROM list.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::condition::{Writer, no_column};
-use super::identifier::{push_array_cast, push_cast, push_element_cast};
+use super::identifier::{push_array_cast, push_cast, push_element_cast, push_list};
 use super::parameter::Param;
 use super::placed::Placed;
 use super::scope::Scope;
@@ -66,8 +66,7 @@ impl<'a> Writer<'a> {
                 out.push_str(&one(&columns, path)?.text);
             }
             Term::Bound(value) => {
-                let entity = self.metadata().entities[scope.start()].meta.name;
-                self.push_bound(value, like, entity, out)?;
+                self.push_bound(value, like, self.start(scope), out)?;
             }
             Term::Call { function, arguments, uniform } => {
                 let like = if *uniform { self.like(term).or(like) } else { None };
@@ -95,6 +94,12 @@ impl<'a> Writer<'a> {
                 }
             }
             Term::Row(terms) => self.push_terms(scope, terms, None, out)?,
+            Term::Rows(columns) => self.push_rows(scope, columns, &[], out)?,
+            Term::TextVector { configuration, term } => {
+                self.push_text_vector(scope, configuration.as_deref(), term, out)?
+            }
+            Term::Configuration(name) => self.push_configuration(scope, name, out)?,
+            Term::Invalid(message) => return Err(Error::validation(self.start(scope), message.clone())),
             Term::Subquery(select) => self.push_subselect(scope, select, out)?,
             Term::Aggregate(aggregate) => self.push_aggregate(scope, aggregate, out)?,
             Term::Condition(condition) => {
@@ -119,15 +124,84 @@ impl<'a> Writer<'a> {
             }
             Term::Outer(term) => {
                 let Some(entered) = scope.go_outside() else {
-                    let entity = self.metadata().entities[scope.start()].meta.name;
                     let message = format!("{term:?} is said to be outer(), and there is no query around this one");
-                    return Err(Error::validation(entity, message));
+                    return Err(Error::validation(self.start(scope), message));
                 };
                 let outcome = self.push_term(scope, term, like, out);
                 scope.come_back(&entered);
                 outcome?;
             }
         }
+        Ok(())
+    }
+
+    /// The name of the entity that the current query is of.
+    fn start(&self, scope: &Scope) -> &'static str {
+        self.metadata().entities[scope.start()].meta.name
+    }
+
+    /// Rows of values that are compared with terms which are `likes`.
+    pub(super) fn push_rows(
+        &mut self,
+        scope: &Scope,
+        columns: &[Bound],
+        likes: &[Option<Like<'a>>],
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let mut from = String::new();
+        out.push_str("(SELECT ");
+        for (index, values) in columns.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            let like = likes.get(index).copied().flatten();
+            let _ = write!(out, "{comma}k{index}");
+            if let Some(like) = like.filter(|like| like.pg.array() == values.pg) {
+                push_cast(out, like.sql_type);
+            }
+            from.push_str(comma);
+            // The array stays what it is; its elements are cast in front.
+            self.push_bound(values, like.map(|like| Like { sql_type: None, ..like }), self.start(scope), &mut from)?;
+        }
+        let _ = write!(out, " FROM unnest({from}) AS k(");
+        push_list(out, 0..columns.len(), |out, index| {
+            let _ = write!(out, "k{index}");
+        });
+        out.push_str("))");
+        Ok(())
+    }
+
+    /// `to_tsvector('english'::regconfig, term)`; a column that is a `tsvector` stays as it is.
+    fn push_text_vector(
+        &mut self,
+        scope: &mut Scope,
+        configuration: Option<&str>,
+        term: &Term,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let sql_type =
+            if matches!(term, Term::Column { .. }) { self.like(term).and_then(|like| like.sql_type) } else { None };
+        if matches!(sql_type, Some(SqlType::Given(name)) if name.eq_ignore_ascii_case("tsvector")) {
+            return self.push_term(scope, term, None, out);
+        }
+        out.push_str("to_tsvector(");
+        if let Some(name) = configuration {
+            self.push_configuration(scope, name, out)?;
+            out.push_str(", ");
+        }
+        self.push_term(scope, term, None, out)?;
+        out.push(')');
+        Ok(())
+    }
+
+    /// The name of a text search configuration. It is an identifier and no value: only as a constant does it find an index
+    /// on `to_tsvector('english', …)`.
+    fn push_configuration(&self, scope: &Scope, name: &str, out: &mut String) -> Result<(), Error> {
+        let is_plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
+        if name.is_empty() || !name.chars().all(is_plain) {
+            let message =
+                format!("{name:?} is no name of a text search configuration such as english or public.english");
+            return Err(Error::validation(self.start(scope), message));
+        }
+        let _ = write!(out, "'{name}'::regconfig");
         Ok(())
     }
 

@@ -74,6 +74,13 @@ impl Scope {
         self.frames.pop().map(|frame| frame.sql).unwrap_or_default()
     }
 
+    /// Closes a query whose entity is in a FROM list around it: its joins stand there.
+    pub(super) fn leave_joined(&mut self, entered: Entered) {
+        let joins = self.leave(entered);
+        let current = self.current;
+        self.frames[current].sql.push_str(&joins);
+    }
+
     /// Goes to the query around the current one; `None` if there is none.
     pub(super) fn go_outside(&mut self) -> Option<Entered> {
         let outside = self.frame(self.level()).parent?;
@@ -82,7 +89,14 @@ impl Scope {
         Some(entered)
     }
 
-    /// Comes back from [`go_outside`](Self::go_outside).
+    /// Goes to where the current query starts.
+    pub(super) fn go_to_start(&mut self) -> Entered {
+        let entered = Entered(self.current);
+        self.current = self.level();
+        entered
+    }
+
+    /// Comes back from [`go_outside`](Self::go_outside) or [`go_to_start`](Self::go_to_start).
     pub(super) fn come_back(&mut self, entered: &Entered) {
         self.current = entered.0;
     }

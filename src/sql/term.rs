@@ -63,6 +63,17 @@ pub(crate) enum Term {
     Raw(Vec<Piece>),
     /// `(a, b, …)`
     Row(Vec<Self>),
+    /// Rows of values, each position as one array: `(SELECT … FROM unnest(…))`.
+    Rows(Vec<Bound>),
+    /// Text as a `tsvector`, by a text search configuration.
+    TextVector {
+        configuration: Option<String>,
+        term: Box<Self>,
+    },
+    /// The name of a text search configuration: `'english'::regconfig`.
+    Configuration(String),
+    /// What a caller got wrong: an error when the query runs.
+    Invalid(String),
     /// `(SELECT column FROM …)`
     Subquery(Arc<SubSelect>),
     Aggregate(Box<Aggregate>),
@@ -135,6 +146,17 @@ impl Term {
         Self::Cast { term: Box::new(self), to }
     }
 
+    /// Terms between pieces of text: `template(&["(", " + 1)"], [term])`.
+    pub(crate) fn template(texts: &[&str], terms: impl IntoIterator<Item = Self>) -> Self {
+        let mut pieces = Vec::new();
+        let mut terms = terms.into_iter();
+        for text in texts {
+            pieces.push(Piece::Text((*text).to_owned()));
+            pieces.extend(terms.next().map(Piece::Term));
+        }
+        Self::Raw(pieces)
+    }
+
     /// The column whose type the term has, if it is known to be that of a column.
     pub(crate) fn exemplar(&self) -> Option<(&FieldPath, u16)> {
         match self {
@@ -165,7 +187,7 @@ impl Term {
                 left.each_path(visit);
                 right.each_path(visit);
             }
-            Self::Cast { term, .. } => term.each_path(visit),
+            Self::Cast { term, .. } | Self::TextVector { term, .. } => term.each_path(visit),
             Self::Raw(pieces) => pieces.iter().for_each(|piece| {
                 if let Piece::Term(term) = piece {
                     term.each_path(visit);
@@ -175,7 +197,8 @@ impl Term {
                 branches.iter().for_each(|(_, term)| term.each_path(visit));
                 otherwise.iter().for_each(|term| term.each_path(visit));
             }
-            Self::Bound(_) | Self::Subquery(_) | Self::Aggregate(_) | Self::Condition(_) | Self::Outer(_) => {}
+            Self::Bound(_) | Self::Rows(_) | Self::Configuration(_) | Self::Invalid(_) => {}
+            Self::Subquery(_) | Self::Aggregate(_) | Self::Condition(_) | Self::Outer(_) => {}
         }
     }
 }
@@ -225,6 +248,9 @@ impl fmt::Debug for Term {
                 Piece::Term(term) => write!(f, "{term:?}"),
             }),
             Self::Row(terms) => list(f, terms),
+            Self::Rows(_) => f.write_str("?"),
+            Self::TextVector { term, .. } => term.fmt(f),
+            Self::Configuration(text) | Self::Invalid(text) => f.write_str(text),
             Self::Subquery(select) => write!(f, "(a query of {})", select.selection.meta.name),
             Self::Aggregate(aggregate) => {
                 f.write_str(aggregate.function)?;

@@ -55,6 +55,7 @@ mod metadata;
 mod model;
 mod naming;
 mod on_commit;
+mod operators;
 mod optimistic_locks;
 mod ordered_many_to_many;
 mod ordering;
