@@ -258,7 +258,20 @@ impl World<'_> {
                     item.claimed.insert(column);
                 }
             }
+            let claims: Vec<(Relation, Id)> = entity.claims.keys().copied().collect();
             self.model.memory.insert(id, entity);
+            // What it took from somebody who has it again belongs to two: it gives it back.
+            for (relation, item) in claims.into_iter().filter(|(relation, _)| relation.column().is_some()) {
+                let others = self.among(|other, entity| {
+                    other != id
+                        && entity.table == relation.owner()
+                        && entity.state != State::Removed
+                        && self.model.holds(other, relation, item)
+                });
+                if !others.is_empty() {
+                    self.set_claim(id, relation, item, false);
+                }
+            }
         }
     }
 
