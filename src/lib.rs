@@ -114,7 +114,7 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Column, Condition, Criteria, Expr, IntoExpr, IntoOrder, LoadPath, LoadStrategy, LockMode, Order, Populate,
+    Column, Condition, Criteria, Expr, Filter, IntoExpr, IntoOrder, LoadPath, LoadStrategy, LockMode, Order, Populate,
     PopulatePath, ToMany, ToOne,
 };
 pub use schema::Schema;

@@ -1,8 +1,9 @@
 //! What a program that uses entities imports: `use howdah::prelude::*;`.
 
 pub use crate::{
-    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, IsolationLevel, Json,
-    LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, TransactionOptions, entities,
+    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Filter, Find, FlushSummary,
+    IsolationLevel, Json, LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, TransactionOptions,
+    entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};
