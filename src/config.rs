@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manager::IdAllocation;
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
-use crate::query::LoadStrategy;
+use crate::query::{Filter, LoadStrategy};
 
 /// The options of an [`Orm`]. Made by [`Orm::builder`].
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct OrmBuilder {
     log: Option<StatementLog>,
     pub(crate) id_allocation: IdAllocation,
     pub(crate) load_strategy: LoadStrategy,
+    pub(crate) filters: Vec<Filter>,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -67,6 +68,7 @@ impl Default for OrmBuilder {
             naming: Box::new(UnderscoreNamingStrategy),
             log: None,
             load_strategy: LoadStrategy::default(),
+            filters: Vec::new(),
             id_allocation: IdAllocation::default(),
         }
     }
@@ -246,6 +248,13 @@ impl OrmBuilder {
     #[must_use]
     pub const fn load_strategy(mut self, strategy: LoadStrategy) -> Self {
         self.load_strategy = strategy;
+        self
+    }
+
+    /// Adds a filter for all managers, beside those that entities declare.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filters.push(filter);
         self
     }
 

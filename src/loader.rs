@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::driver::LazyExecutor;
 use crate::error::Error;
-use crate::metadata::AnyCell;
+use crate::metadata::{AnyCell, EntityDef};
 use crate::query::{LoadStrategy, PopulateNode};
 use crate::sql::{Selection, StatementTexts, View};
 use crate::unit_of_work::UnitOfWork;
@@ -53,8 +53,9 @@ impl Loader<'_> {
     ) -> Result<Cells, Error> {
         let metadata = Arc::clone(&self.graph.metadata);
         let entity = metadata.of(selection.meta)?;
+        check_filters(self.view, entity, nodes)?;
         let depth = if self.strategy.is_whole() { usize::MAX } else { depth };
-        let mut forest = Forest::new(&metadata, self.strategy, self.refresh);
+        let mut forest = Forest::new(&metadata, self.view, self.strategy, self.refresh);
         forest.add_roots(entity, selection, nodes, depth);
         let (taken, is_one_moment) = if forest.parts.len() > 1 {
             let owners = forest.parts.iter().map(|_| None).collect();
@@ -93,6 +94,21 @@ impl Loader<'_> {
     pub(crate) async fn populate(&mut self, entity: usize, cells: Cells, nodes: &[PopulateNode]) -> Result<(), Error> {
         let metadata = Arc::clone(&self.graph.metadata);
         let entity = &metadata.entities[entity];
+        check_filters(self.view, entity, nodes)?;
         self.walk(vec![Branch { entity, cells, nodes: nodes.iter().collect(), fresh: false, asked: 0 }]).await
     }
+}
+
+/// Checks the filters of all entities of a tree: what cannot be loaded is refused before anything is.
+///
+/// # Errors
+/// [`Error::Validation`] for a filter whose parameters are missing, or of another type.
+pub(crate) fn check_filters(view: &View, entity: &EntityDef, nodes: &[PopulateNode]) -> Result<(), Error> {
+    view.conditions(entity.index)?;
+    for node in nodes {
+        if let Some(relation) = entity.relation(node.relation) {
+            check_filters(view, view.target(relation), &node.children)?;
+        }
+    }
+    Ok(())
 }

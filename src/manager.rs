@@ -8,6 +8,7 @@ use crate::entity::{Entity, IntoEntity, Managed, Ref};
 use crate::error::Error;
 use crate::unit_of_work::UnitOfWork;
 
+mod filters;
 mod find;
 mod keys;
 mod load;
@@ -104,10 +105,12 @@ impl EntityManager {
         }
     }
 
-    /// Another manager of the same [`Orm`](crate::Orm), with a graph and a transaction of its own. Sends nothing.
+    /// Another manager of the same [`Orm`](crate::Orm), with a graph and a transaction of its own, and the same filters.
+    /// Sends nothing.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self::new(Arc::clone(&self.session.orm))
+        let fork = Session::with_filters(Arc::clone(&self.session.orm), self.session.filters.copy());
+        Self { session: Arc::new(fork), scope: None }
     }
 
     /// Whether a transaction is open: inside `transactional`, or between `begin` and `commit`.

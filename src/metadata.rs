@@ -16,8 +16,8 @@ mod validate;
 
 pub(crate) use definition::HydrateFn;
 pub use definition::{
-    CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, IndexMeta, PropertyKind, PropertyMeta, RelationKind,
-    RelationMeta,
+    CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, FilterMeta, IndexMeta, PropertyKind, PropertyMeta,
+    RelationKind, RelationMeta,
 };
 pub use naming::{EntityCaseNamingStrategy, NamingStrategy, UnderscoreNamingStrategy};
 pub use object::GraphLink;

@@ -8,6 +8,7 @@ use crate::driver::Pool;
 use crate::error::Error;
 use crate::manager::{EntityManager, KeySource, Shared};
 use crate::metadata::Metadata;
+use crate::query::Filter;
 use crate::schema::Schema;
 use crate::sql::StatementTexts;
 use crate::unit_of_work::CommitOrder;
@@ -67,13 +68,15 @@ impl Orm {
 
     pub(crate) async fn open(builder: OrmBuilder) -> Result<Self, Error> {
         let (id_allocation, strategy) = (builder.id_allocation, builder.load_strategy);
+        let added = builder.filters.clone();
         let (metas, naming, options) = builder.into_parts()?;
         let metadata = Arc::new(Metadata::resolve(metas, naming)?);
+        let filters = declared(&metadata, added)?;
         let order = CommitOrder::of(&metadata);
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
         let keys = KeySource::new(metadata.entities.len(), id_allocation);
         let texts = StatementTexts::default();
-        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts, order, keys, strategy }) })
+        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts, order, keys, strategy, filters }) })
     }
 
     /// A fresh entity manager: one a request, one a job. Sends nothing and needs no connection until it is used.
@@ -93,6 +96,29 @@ impl Orm {
     pub fn close(&self) {
         self.inner.pool.close();
     }
+}
+
+/// The filters that entities declare, and these.
+///
+/// # Errors
+/// [`Error::Metadata`] for a name that an entity has twice, and filters of entities that are not known.
+fn declared(metadata: &Metadata, added: Vec<Filter>) -> Result<Vec<Filter>, Error> {
+    let of_entities = metadata.entities.iter().flat_map(|entity| entity.meta.filters);
+    let mut filters: Vec<Filter> =
+        of_entities.filter_map(|filter| (filter.0)().downcast::<Filter>().ok()).map(|filter| *filter).collect();
+    filters.extend(added);
+    let mut problems = Vec::new();
+    for (index, filter) in filters.iter().enumerate() {
+        let (name, entity) = (&filter.inner.name, filter.inner.entity.name);
+        if metadata.find(filter.inner.entity).is_none() {
+            problems.push(format!("the filter \"{name}\" is one of {entity}, which is not among the entities"));
+        }
+        let same = |other: &Filter| other.inner.name == *name && other.inner.entity.name == entity;
+        if filters[..index].iter().any(same) {
+            problems.push(format!("{entity} has two filters with the name \"{name}\": give one another name"));
+        }
+    }
+    if problems.is_empty() { Ok(filters) } else { Err(Error::Metadata { problems }) }
 }
 
 impl fmt::Debug for Orm {

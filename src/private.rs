@@ -6,6 +6,7 @@
 #[path = "private/field.rs"]
 mod field;
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -26,9 +27,9 @@ pub use uuid::Uuid;
 pub use crate::entity::{Entity, FieldPath, FieldSet, describe};
 pub use crate::error::Error;
 pub use crate::metadata::{
-    CheckMeta, EntityMeta, EntityRegistration, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
+    CheckMeta, EntityMeta, EntityRegistration, FilterMeta, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
 };
-pub use crate::query::{Column, collects, projects, refers_to};
+pub use crate::query::{Column, Filter, collects, projects, refers_to};
 pub use crate::types::{
     AsColumn, AsMany, AsOne, AsOptional, ColumnReader, ColumnShape, DbEnum, EnumMeta, ExpectedRow, FieldShape, FromRow,
     OrderedEnum, Projection, ProjectionField, ProjectionFieldMeta, ProjectionMeta, RowReader,
@@ -128,6 +129,11 @@ pub const fn column(mut column: PropertyMeta, entity: &'static str, name: &'stat
     column.entity = entity;
     column.name = name;
     column
+}
+
+/// A filter, without its type.
+pub fn filter(filter: crate::query::Filter) -> Box<dyn Any + Send + Sync> {
+    Box::new(filter)
 }
 
 /// The description of an entity, without the checks that `<T as Entity>::meta` repeats wherever it is named.

@@ -21,6 +21,7 @@ mod plain;
 mod projection;
 mod query;
 mod related;
+mod row_filters;
 mod scalar;
 mod scope;
 mod seen;
@@ -46,6 +47,7 @@ pub(crate) use parts::{Form, Part, Source, separately, together as parts_togethe
 pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, pivot_place};
 pub(crate) use plain::{PlainValue, missing_column, plain, plain_entities};
 pub(crate) use query::{SelectList, SelectQuery, count_query, query};
+pub(crate) use row_filters::{MakeCondition, RowFilters, Sight};
 pub(crate) use select::{count, exists, select, select_by_key};
 pub(crate) use shape::Shape;
 pub(crate) use term::{Aggregate, Bound, Piece, SubSelect, Term};

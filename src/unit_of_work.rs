@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::entity::{Cell, Entity};
 use crate::metadata::{AnyCell, EntityMeta, Graph, GraphLink, Lifecycle, Metadata, PropertyKind, Snapshot};
+use crate::sql::View;
 use crate::types::Key;
 
 mod bind;
@@ -24,6 +25,7 @@ mod outcome;
 mod plan;
 mod publish;
 mod scope;
+mod sights;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails panics")]
 mod tests;
@@ -37,6 +39,7 @@ pub(crate) use outcome::{Outcome, keys_in, stale, suppressed};
 pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
+pub(crate) use sights::Sights;
 
 /// The graph of one entity manager.
 pub(crate) struct UnitOfWork {
@@ -44,6 +47,7 @@ pub(crate) struct UnitOfWork {
     link: GraphLink,
     pub(crate) map: Mutex<IdentityMap>,
     pub(crate) tracker: Arc<Tracker>,
+    pub(crate) sights: Sights,
     detached: AtomicBool,
 }
 
@@ -55,6 +59,7 @@ impl UnitOfWork {
             link: GraphLink(Some(this.clone() as std::sync::Weak<dyn Graph>)),
             map: Mutex::default(),
             tracker,
+            sights: Sights::default(),
             detached: AtomicBool::new(false),
         })
     }
@@ -226,6 +231,12 @@ impl UnitOfWork {
         if made {
             self.tracker.made_key(cell, property);
         }
+    }
+
+    /// The loaded entity with this key, if it was read through the filters of a view.
+    pub(crate) fn find_seen(&self, view: &View, entity: usize, key: &Key) -> Option<Arc<dyn AnyCell>> {
+        let is_seen = view.sight(entity).is_none_or(|sight| self.sights.has(entity, sight, key));
+        if is_seen { self.find(entity, key) } else { None }
     }
 
     /// The loaded entity with this key.

@@ -15,7 +15,7 @@ use syn::Attribute;
 pub use arguments::Arguments;
 pub use column::{primary_key, property, version};
 pub use relation::relation;
-pub use table::{check, entity, index};
+pub use table::{check, entity, filter, index};
 
 use crate::errors::Errors;
 use crate::model::RelationKind;

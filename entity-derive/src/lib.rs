@@ -37,6 +37,7 @@ use syn::{DeriveInput, parse_macro_input};
         index,
         unique,
         check,
+        filter,
         primary_key,
         property,
         version,
@@ -46,7 +47,6 @@ use syn::{DeriveInput, parse_macro_input};
         one_to_one,
         many_to_many,
         embedded,
-        filter
     )
 )]
 pub fn derive_entity(input: TokenStream) -> TokenStream {

@@ -12,6 +12,7 @@ pub struct Entity {
     pub comment: Option<LitStr>,
     pub indexes: Vec<Index>,
     pub checks: Vec<Check>,
+    pub filters: Vec<Filter>,
     pub fields: Vec<Field>,
 }
 
@@ -29,6 +30,14 @@ pub struct Index {
 pub struct Check {
     pub expression: LitStr,
     pub name: Option<LitStr>,
+}
+
+/// `#[filter(…)]` on the struct.
+pub struct Filter {
+    pub name: LitStr,
+    pub condition: syn::ExprClosure,
+    /// Whether it holds for queries that do not turn it on.
+    pub default: bool,
 }
 
 /// One field of the struct.

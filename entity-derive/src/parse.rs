@@ -24,6 +24,7 @@ pub fn entity(input: &DeriveInput, errors: &Errors) -> Option<Entity> {
         comment: None,
         indexes: Vec::new(),
         checks: Vec::new(),
+        filters: Vec::new(),
         fields: fields?.named.iter().filter_map(|each| field(each, errors)).collect(),
     };
     table_attributes(input, &mut entity, errors);
@@ -62,7 +63,8 @@ fn table_attributes(input: &DeriveInput, entity: &mut Entity, errors: &Errors) {
             "index" => entity.indexes.push(attr::index(Arguments::parse(attribute, "index", errors), false, span)),
             "unique" => entity.indexes.push(attr::index(Arguments::parse(attribute, "unique", errors), true, span)),
             "check" => entity.checks.extend(attr::check(Arguments::parse(attribute, "check", errors), span)),
-            "embedded" | "filter" => errors.push(span, format!("#[{name}] is not supported")),
+            "filter" => entity.filters.extend(attr::filter(Arguments::parse(attribute, "filter", errors), span)),
+            "embedded" => errors.push(span, format!("#[{name}] is not supported")),
             "primary_key" | "property" | "version" | "transient" | "many_to_one" | "one_to_many" | "one_to_one"
             | "many_to_many" => errors.push(span, format!("#[{name}] belongs on a field")),
             _ => {}

@@ -4,11 +4,12 @@ use super::part::Taken;
 use super::walk::Branch;
 use crate::metadata::{EntityDef, Metadata, RelationDef, RelationKind};
 use crate::query::{LoadStrategy, PopulateNode};
-use crate::sql::{Form, Part, Selection, Shape, Source};
+use crate::sql::{Form, Part, Selection, Shape, Source, View};
 
 /// Parts, parents before their children.
 pub(super) struct Forest<'a> {
     pub(super) metadata: &'a Metadata,
+    pub(super) view: &'a View,
     strategy: LoadStrategy,
     /// Whether entities that are there already are overwritten.
     pub(super) refresh: bool,
@@ -33,8 +34,8 @@ pub(super) fn has_links(relation: &RelationDef, node: &PopulateNode) -> bool {
 }
 
 impl<'a> Forest<'a> {
-    pub(super) const fn new(metadata: &'a Metadata, strategy: LoadStrategy, refresh: bool) -> Self {
-        Self { metadata, strategy, refresh, parts: Vec::new(), open: Vec::new(), nodes: Vec::new() }
+    pub(super) const fn new(metadata: &'a Metadata, view: &'a View, strategy: LoadStrategy, refresh: bool) -> Self {
+        Self { metadata, view, strategy, refresh, parts: Vec::new(), open: Vec::new(), nodes: Vec::new() }
     }
 
     pub(super) const fn strategy(&self) -> LoadStrategy {

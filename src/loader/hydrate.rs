@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, PropertyDef, address};
+use crate::sql::{Sight, View};
 use crate::types::{Key, KeyPart, RowReader, RowView};
 use crate::unit_of_work::{UnitOfWork, merge};
 
@@ -33,6 +34,8 @@ pub(crate) struct Hydrator<'a> {
     /// The addresses of entities that were there already and have taken in a row: the rows of one result agree, so a join
     /// that repeats an entity has nothing new to say of it.
     merged: FxHashSet<usize>,
+    /// The filters that the rows are read through.
+    sight: Option<Sight>,
 }
 
 /// Which entities are asked for afterwards.
@@ -72,7 +75,13 @@ impl<'a> Hydrator<'a> {
             cells: Vec::new(),
             seen: FxHashSet::default(),
             merged: FxHashSet::default(),
+            sight: None,
         }
+    }
+
+    /// Notes that the rows are read through the filters of a view.
+    pub(crate) fn through(self, view: &View) -> Self {
+        Self { sight: view.sight(self.entity.index).cloned(), ..self }
     }
 
     /// The entities of the rows so far, and whether all of them were made of these rows.
@@ -112,6 +121,9 @@ impl<'a> Hydrator<'a> {
         let (graph, entity, offset) = (self.graph, self.entity, self.offset);
         let (mut made, mut known) = (Vec::new(), Vec::new());
         let outcome = self.look_up(rows, &mut made, &mut known);
+        if let Some(sight) = &self.sight {
+            graph.sights.add(entity.index, sight, rows.iter().filter_map(|row| key_at(entity, *row, offset)));
+        }
         // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
         graph.tracker.loaded(&made);
         outcome?;

@@ -8,6 +8,7 @@ use super::Cells;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef};
 use crate::query::PopulateNode;
+use crate::sql::Sight;
 use crate::types::Key;
 use crate::unit_of_work::UnitOfWork;
 
@@ -65,6 +66,7 @@ impl Owners {
         graph: &UnitOfWork,
         entity: &EntityDef,
         node: &PopulateNode,
+        sight: Option<&Sight>,
         key: Key,
     ) -> Result<usize, Error> {
         if let Some(place) = self.place(key.clone()) {
@@ -77,6 +79,7 @@ impl Owners {
                 let collection = view.value.property(node.relation).as_collection();
                 is_wanted = collection.is_some_and(|items| node.options.is_some() || !items.is_filled());
             })?;
+            is_wanted |= !graph.sights.is_filled(entity.index, &key, node.relation, sight);
             cell = cell.filter(|_| is_wanted);
         }
         self.add(key, cell);
@@ -94,7 +97,13 @@ impl Owners {
     ///
     /// # Errors
     /// [`Error::EntityBorrowed`] if this thread holds a guard of one of the owners.
-    pub(super) fn fill(self, graph: &Arc<UnitOfWork>, node: &PopulateNode) -> Result<(), Error> {
+    pub(super) fn fill(
+        self,
+        graph: &Arc<UnitOfWork>,
+        entity: &EntityDef,
+        node: &PopulateNode,
+        sight: Option<&Sight>,
+    ) -> Result<(), Error> {
         let is_part = node
             .options
             .as_ref()
@@ -112,6 +121,9 @@ impl Owners {
                     }
                 }
             })?;
+            if let Some(key) = owner.key() {
+                graph.sights.fill(entity.index, key, node.relation, sight);
+            }
         }
         Ok(())
     }

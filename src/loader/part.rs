@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -10,9 +11,9 @@ use super::hydrate::{Hydrator, Keep, key_at, key_in};
 use super::owners::Owners;
 use super::{Cells, Loader};
 use crate::error::Error;
-use crate::metadata::EntityDef;
+use crate::metadata::{EntityDef, address};
 use crate::query::LoadStrategy;
-use crate::sql::{self, Form};
+use crate::sql::{self, Form, Sight};
 use crate::types::{Key, KeyPart, RawColumn, RowView, for_each_element, read_record};
 use crate::unit_of_work::UnitOfWork;
 
@@ -44,6 +45,7 @@ impl<'a> Intake<'a> {
                 _ => Keep::Nothing,
             };
             Hydrator::at(graph, &forest.metadata.entities[segment.entity], segment.offset, keep, forest.refresh)
+                .through(forest.view)
         });
         Self { hydrators: hydrators.collect() }
     }
@@ -165,7 +167,9 @@ impl<'a> Flight<'a, '_> {
             self.taken.push(taken);
             return Ok(());
         };
-        let mut whose = Whose { graph, owner, node, known: owners.is_some(), owners: owners.unwrap_or(Owners::new(0)) };
+        let sight = forest.view.sight(part.entity);
+        let mut whose =
+            Whose { graph, owner, node, sight, known: owners.is_some(), owners: owners.unwrap_or(Owners::new(0)) };
         match part.form {
             Form::Roots | Form::ToOne => {
                 let taken = self.entities(number, &rows.views, rows)?;
@@ -189,7 +193,7 @@ impl<'a> Flight<'a, '_> {
                         whose.owners.give(place, Arc::clone(cell));
                     }
                 }
-                whose.owners.fill(graph, node)?;
+                whose.owners.fill(graph, owner, node, forest.view.sight(part.entity))?;
                 self.taken.push(taken);
             }
             Form::Links => {
@@ -210,15 +214,21 @@ impl<'a> Flight<'a, '_> {
             Form::Targets => {
                 let taken = self.entities(number, &rows.views, rows)?;
                 if let Some((mut owners, links)) = self.links.take() {
+                    let sight = forest.view.sight(part.entity);
+                    // A link may lead to an entity that is there, and that filters hide.
+                    let found = sight.map(|_| taken.cells.iter().map(address).collect::<FxHashSet<_>>());
                     let mut map = graph.map.lock();
                     let by_key = map.of(part.entity);
                     for (place, key) in links {
-                        if let Some(cell) = by_key.get(&key) {
+                        let cell = by_key.get(&key);
+                        let is_seen =
+                            |cell: &&Arc<_>| found.as_ref().is_none_or(|found| found.contains(&address(cell)));
+                        if let Some(cell) = cell.filter(is_seen) {
                             owners.give(place, Arc::clone(cell));
                         }
                     }
                     drop(map);
-                    owners.fill(graph, node)?;
+                    owners.fill(graph, owner, node, sight)?;
                 }
                 self.taken.push(taken);
             }
@@ -264,6 +274,7 @@ struct Whose<'a> {
     graph: &'a Arc<UnitOfWork>,
     owner: &'a EntityDef,
     node: &'a crate::query::PopulateNode,
+    sight: Option<&'a Sight>,
     known: bool,
     owners: Owners,
 }
@@ -274,6 +285,6 @@ impl Whose<'_> {
         if self.known {
             return Ok(self.owners.place(key));
         }
-        self.owners.discover(self.graph, self.owner, self.node, key).map(Some)
+        self.owners.discover(self.graph, self.owner, self.node, self.sight, key).map(Some)
     }
 }

@@ -13,7 +13,6 @@ use crate::metadata::{AnyCell, EntityDef, Metadata, ReferenceTarget, RelationDef
 use crate::query::PopulateNode;
 use crate::sql::Source;
 use crate::types::Key;
-use crate::unit_of_work::UnitOfWork;
 
 /// Some entities of one type, and what to populate of them.
 pub(super) struct Branch<'a> {
@@ -56,7 +55,7 @@ impl Loader<'_> {
                         Look::Missing(step) => {
                             // What is below those that are there can share the flight.
                             if depth > 0 && !step.complete && !node.children.is_empty() {
-                                branches.extend(reached(self.graph, &metadata, &step, 0)?);
+                                branches.extend(reached(self, &metadata, &step, 0)?);
                             }
                             steps.push(step);
                         }
@@ -67,7 +66,7 @@ impl Loader<'_> {
             if steps.is_empty() {
                 return Ok(());
             }
-            let mut forest = Forest::new(&metadata, self.strategy, self.refresh);
+            let mut forest = Forest::new(&metadata, self.view, self.strategy, self.refresh);
             let mut owners: Vec<Option<Owners>> = Vec::new();
             let mut numbers = Vec::new();
             for step in &mut steps {
@@ -88,7 +87,7 @@ impl Loader<'_> {
                     branches.extend(forest.below(number, &mut taken, step.asked.saturating_sub(1)));
                 } else {
                     let asked = if depth == 0 { step.asked.saturating_sub(1) } else { usize::MAX };
-                    branches.extend(reached(self.graph, &metadata, &step, asked)?);
+                    branches.extend(reached(self, &metadata, &step, asked)?);
                 }
             }
         }
@@ -132,6 +131,10 @@ fn look<'a>(
                     });
                 })?;
             }
+            if let (false, None, Some(key)) = (missing, &node.options, cell.key()) {
+                let sight = loader.view.sight(relation.target);
+                missing = !graph.sights.is_filled(entity.index, &key, node.relation, sight);
+            }
             if let (true, Some(key)) = (missing, cell.key()) {
                 owners.add(key, Some(Arc::clone(cell)));
             }
@@ -144,7 +147,7 @@ fn look<'a>(
             if seen.contains(&key) {
                 continue;
             }
-            if loader.refresh || graph.find(relation.target, &key).is_none() {
+            if loader.refresh || graph.find_seen(loader.view, relation.target, &key).is_none() {
                 step.keys.push(key.clone());
             } else {
                 step.complete = false;
@@ -157,7 +160,7 @@ fn look<'a>(
         let next = if node.children.is_empty() {
             None
         } else {
-            reached(graph, metadata, &step, branch.asked.saturating_sub(1))?
+            reached(loader, metadata, &step, branch.asked.saturating_sub(1))?
         };
         return Ok(Look::Loaded(next));
     }
@@ -180,7 +183,7 @@ fn referenced(cells: &[Arc<dyn AnyCell>], node: &PopulateNode) -> Result<Vec<Key
 
 /// The entities at the other end of a relation, each once.
 fn reached<'a>(
-    graph: &Arc<UnitOfWork>,
+    loader: &Loader<'_>,
     metadata: &'a Metadata,
     step: &Step<'a>,
     asked: usize,
@@ -202,7 +205,7 @@ fn reached<'a>(
         }
     } else {
         for key in referenced(&step.cells, step.node)? {
-            if let Some(cell) = graph.find(step.relation.target, &key) {
+            if let Some(cell) = loader.graph.find_seen(loader.view, step.relation.target, &key) {
                 add(cell);
             }
         }

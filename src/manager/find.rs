@@ -18,8 +18,7 @@ use crate::query::{
     Condition, Criteria, CriteriaKind, FindPlan, IntoCondition, IntoOrder, LoadStrategy, Populate, PopulateNode,
     PopulateRequest,
 };
-use crate::sql::{self, Expression, Selection, Statement, View};
-use crate::types::Key;
+use crate::sql::{self, Expression, Selection, View};
 use crate::unit_of_work::UnitOfWork;
 
 mod count;
@@ -256,8 +255,8 @@ impl EntityManager {
         };
         let entity = graph.metadata.of(meta)?;
         let tree = PopulateNode::tree(meta, &populate)?;
-        let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
-        let view = self.session.view();
+        let view = self.session.view()?;
+        let known = graph.find_seen(&view, entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
         let mut loader = self.loader(graph, &view, LazyExecutor::new(&*self.session), strategy);
         match known {
             Some(cell) if tree.is_empty() => Ok(Some(cell)),
@@ -266,9 +265,9 @@ impl EntityManager {
                 Ok(Some(cell))
             }
             None if tree.is_empty() => {
-                let statement = self.select_by_key(&key, meta)?;
+                let statement = sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?;
                 let answer = self.session.executor().await?.run(&statement).await?;
-                let mut hydrator = Hydrator::new(graph, entity, false);
+                let mut hydrator = Hydrator::new(graph, entity, false).through(&view);
                 hydrator.take_rows(&answer.rows)?;
                 Ok(hydrator.finish().0.into_iter().next())
             }
@@ -282,12 +281,6 @@ impl EntityManager {
         }
     }
 
-    /// The statement that reads one row.
-    fn select_by_key(&self, key: &Key, meta: &'static EntityMeta) -> Result<Statement, Error> {
-        let orm = &self.session.orm;
-        sql::select_by_key(&self.session.view(), &orm.texts, orm.metadata.of(meta)?, key)
-    }
-
     async fn refresh_cell(&self, cell: Arc<dyn AnyCell>) -> Result<(), Error> {
         let graph = self.graph();
         let meta = cell.meta();
@@ -296,12 +289,13 @@ impl EntityManager {
         let entity = graph.metadata.of(meta)?;
         // A flush of the same entity that runs now would send what is overwritten here.
         let _serial = self.session.serialised().await?;
-        let statement = self.select_by_key(&key, meta)?;
+        let view = self.session.view()?;
+        let statement = sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?;
         let answer = self.executor().await?.run(&statement).await?;
         if answer.rows.is_empty() {
             return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
         }
-        Hydrator::new(&graph, entity, true).take_rows(&answer.rows)
+        Hydrator::new(&graph, entity, true).through(&view).take_rows(&answer.rows)
     }
 
     pub(super) async fn populate_cells(
@@ -320,7 +314,7 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?.index;
-        let view = self.session.view();
+        let view = self.session.view()?;
         let mut loader = self.loader(&graph, &view, LazyExecutor::new(&*self.session), strategy);
         loader.populate(entity, cells, &tree).await
     }

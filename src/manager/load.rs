@@ -7,6 +7,7 @@ use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::error::Error;
 use crate::query::{Condition, LoadPath, PopulateRequest, ToMany};
 use crate::sql::Expression;
+use crate::types::Key;
 
 impl<T: Entity> Managed<T> {
     /// Loads a relation, if it is not loaded, and answers with what it refers to:
@@ -30,7 +31,12 @@ impl<T: Entity> Managed<T> {
         async move {
             path.check()?;
             em.populate_cells(T::meta(), vec![handle.any()], &[request], None).await?;
-            path.take(&handle)
+            let (graph, view) = (em.graph(), em.session.view()?);
+            let is_seen = |meta, key: &Key| {
+                let entity = graph.metadata.find(meta);
+                entity.is_some_and(|entity| graph.find_seen(&view, entity.index, key).is_some())
+            };
+            path.take(&handle, &is_seen)
         }
     }
 }
@@ -78,6 +84,7 @@ impl<T: Entity> Ref<T> {
         async move {
             if let Ok(loaded) = reference.get()
                 && em.graph().owns(&*loaded.cell)
+                && !em.session.view()?.is_filtered(em.graph().metadata.of(T::meta())?.index)
             {
                 return Ok(loaded);
             }

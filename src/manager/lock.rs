@@ -152,7 +152,7 @@ impl EntityManager {
 
     /// The statement that looks for the row with this key.
     fn row_statement(&self, entity: &EntityDef, key: &Key, lock: Option<RowLock>) -> Result<Statement, Error> {
-        sql::row(&self.session.view(), &self.session.orm.texts, entity, key, lock)
+        sql::row(&self.session.view()?, &self.session.orm.texts, entity, key, lock)
     }
 }
 

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
+use super::filters::ManagerFilters;
 use super::shared::Shared;
 use super::transaction::{Callback, OpenTransaction};
 use super::write::Unfinished;
 use crate::driver::{Connect, Executor, TransactionConnection};
 use crate::error::Error;
+use crate::query::FilterOptions;
 use crate::sql::View;
 use crate::unit_of_work::{Tracker, UnitOfWork};
 
@@ -19,6 +21,7 @@ pub(crate) struct Session {
     pub(crate) orm: Arc<Shared>,
     graph: RwLock<Arc<UnitOfWork>>,
     pub(crate) tracker: Arc<Tracker>,
+    pub(super) filters: ManagerFilters,
     pub(super) open: Mutex<Option<OpenTransaction>>,
     /// What was registered outside of a transaction, and runs after the next COMMIT (rule D6).
     pub(super) callbacks: Mutex<Vec<Callback>>,
@@ -30,12 +33,17 @@ pub(crate) struct Session {
 
 impl Session {
     pub(super) fn new(orm: Arc<Shared>) -> Self {
+        Self::with_filters(orm, ManagerFilters::default())
+    }
+
+    pub(super) fn with_filters(orm: Arc<Shared>, filters: ManagerFilters) -> Self {
         let tracker = Arc::new(Tracker::default());
         let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
         Self {
             orm,
             graph: RwLock::new(graph),
             tracker,
+            filters,
             open: Mutex::new(None),
             callbacks: Mutex::new(Vec::new()),
             serial: tokio::sync::Mutex::new(()),
@@ -48,9 +56,18 @@ impl Session {
         Arc::clone(&self.graph.read())
     }
 
+    /// What queries see of the database that say nothing of filters.
+    pub(crate) fn view(&self) -> Result<View, Error> {
+        self.view_through(&FilterOptions::default())
+    }
+
     /// What queries see of the database.
-    pub(crate) fn view(&self) -> View {
-        View::new(&self.orm.metadata)
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a filter that there is not.
+    pub(crate) fn view_through(&self, filters: &FilterOptions) -> Result<View, Error> {
+        let metadata = &self.orm.metadata;
+        Ok(View::new(metadata, self.filters.of(metadata, &self.orm.filters, filters)?))
     }
 
     /// The open transaction's connection.
@@ -87,6 +104,7 @@ impl Session {
             graph.set_detached(true);
             *self.graph.write() = restored;
         }
+        self.graph().sights.forget();
     }
 }
 

@@ -179,7 +179,7 @@ impl<T: Entity> EntitySql<T> {
         let graph = em.graph();
         let metadata = Arc::clone(&graph.metadata);
         let entity = metadata.of(T::meta())?;
-        let statement = sql::plain_entities(&em.session.view(), entity, statement)?;
+        let statement = sql::plain_entities(&em.session.view()?, entity, statement)?;
         let mut hydrator = Hydrator::new(&graph, entity, false);
         let outcome = em.session.executor().await?.stream(&statement, &mut |rows| hydrator.take_rows(rows)).await;
         if let Err(error) = outcome {

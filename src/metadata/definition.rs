@@ -1,6 +1,6 @@
 //! Entities as the derive macro describes them: constant data, built by `const fn`s that the generated code chains.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use super::object::{AnyCell, GraphLink};
@@ -30,6 +30,8 @@ pub struct EntityMeta {
     pub indexes: &'static [IndexMeta],
     /// Check constraints of the table.
     pub checks: &'static [CheckMeta],
+    /// Conditions that its rows have to fulfil to be seen.
+    pub filters: &'static [FilterMeta],
     /// The types of the key's columns.
     pub key_types: fn() -> Vec<PgType>,
     /// Makes a managed entity of a row.
@@ -56,6 +58,7 @@ impl EntityMeta {
             properties,
             indexes: &[],
             checks: &[],
+            filters: &[],
             key_types,
             hydrate,
         }
@@ -86,6 +89,13 @@ impl EntityMeta {
     #[must_use]
     pub const fn indexes(mut self, indexes: &'static [IndexMeta]) -> Self {
         self.indexes = indexes;
+        self
+    }
+
+    /// Sets the filters.
+    #[must_use]
+    pub const fn filters(mut self, filters: &'static [FilterMeta]) -> Self {
+        self.filters = filters;
         self
     }
 
@@ -250,6 +260,10 @@ pub struct CheckMeta {
     /// The condition, in SQL.
     pub expression: &'static str,
 }
+
+/// Makes a [`Filter`](crate::Filter), which this folder does not know.
+#[derive(Debug)]
+pub struct FilterMeta(pub fn() -> Box<dyn Any + Send + Sync>);
 
 /// Registers an entity with every [`Orm`](crate::Orm) that discovers its entities. Submitted by the derive macro.
 #[derive(Debug)]

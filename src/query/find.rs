@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::filter::FilterOptions;
 use super::populate::PopulateRequest;
 use super::strategy::LoadStrategy;
 use crate::metadata::EntityMeta;
@@ -34,6 +35,7 @@ pub(crate) struct FindOptions {
     pub(crate) timeout: Option<Duration>,
     /// The schema that is read instead of the entity's own.
     pub(crate) schema: Option<Arc<str>>,
+    pub(crate) filters: FilterOptions,
 }
 
 impl FindPlan {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::path::{LoadPath, ToMany, ToOne};
+use super::path::{IsSeen, LoadPath, ToMany, ToOne};
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityMeta, PropertyMeta, ReferenceTarget};
@@ -18,10 +18,10 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Managed<T>> {
         leads_to_one(&self.target_path())
     }
 
-    fn take(&self, handle: &Managed<R>) -> Result<Managed<T>, Error> {
+    fn take(&self, handle: &Managed<R>, is_seen: IsSeen<'_>) -> Result<Managed<T>, Error> {
         let path = self.target_path();
         let missing = Error::NotFound { entity: T::meta().name, criteria: format!("{path:?} of {handle:?}") };
-        follow(handle, &path)?.into_iter().next().ok_or(missing)
+        follow(handle, &path, is_seen)?.into_iter().next().ok_or(missing)
     }
 }
 
@@ -36,8 +36,8 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToOne<R, T, Option<Managed<T>>> {
         leads_to_one(&self.target_path())
     }
 
-    fn take(&self, handle: &Managed<R>) -> Result<Option<Managed<T>>, Error> {
-        Ok(follow(handle, &self.target_path())?.into_iter().next())
+    fn take(&self, handle: &Managed<R>, is_seen: IsSeen<'_>) -> Result<Option<Managed<T>>, Error> {
+        Ok(follow(handle, &self.target_path(), is_seen)?.into_iter().next())
     }
 }
 
@@ -48,8 +48,8 @@ impl<R: Entity, T: Entity> LoadPath<R> for ToMany<R, T> {
         self.fields().path().clone()
     }
 
-    fn take(&self, handle: &Managed<R>) -> Result<Vec<Managed<T>>, Error> {
-        follow(handle, &self.target_path())
+    fn take(&self, handle: &Managed<R>, is_seen: IsSeen<'_>) -> Result<Vec<Managed<T>>, Error> {
+        follow(handle, &self.target_path(), is_seen)
     }
 }
 
@@ -69,7 +69,11 @@ fn leads_to_one(path: &FieldPath) -> Result<(), Error> {
 }
 
 /// The entities at the end of a path of loaded relations, each once.
-fn follow<R: Entity, T: Entity>(handle: &Managed<R>, path: &FieldPath) -> Result<Vec<Managed<T>>, Error> {
+fn follow<R: Entity, T: Entity>(
+    handle: &Managed<R>,
+    path: &FieldPath,
+    is_seen: IsSeen<'_>,
+) -> Result<Vec<Managed<T>>, Error> {
     let mut meta: &'static EntityMeta = path.start();
     let mut cells: Vec<Arc<dyn AnyCell>> = vec![handle.any()];
     for hop in path.hops() {
@@ -85,6 +89,7 @@ fn follow<R: Entity, T: Entity>(handle: &Managed<R>, path: &FieldPath) -> Result
                     reached.extend(collection.cells().into_iter().flatten());
                 } else if let Some(reference) = value.as_reference() {
                     match reference.target() {
+                        ReferenceTarget::Key(key) if !is_seen(target, &key) => {}
                         ReferenceTarget::Key(key) => reached.extend(handle.graph.lookup(target, &key)),
                         ReferenceTarget::Cell(cell) => reached.push(cell),
                         ReferenceTarget::Nothing | ReferenceTarget::Lost => {}

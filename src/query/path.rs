@@ -227,6 +227,9 @@ impl<R: Entity, T: Entity> fmt::Debug for ToMany<R, T> {
     }
 }
 
+/// Says whether filters let a row be seen.
+pub(crate) type IsSeen<'a> = &'a dyn Fn(&'static crate::metadata::EntityMeta, &Key) -> bool;
+
 /// A relation that `load` can follow, and what it answers with.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a relation of `{R}`",
@@ -247,9 +250,9 @@ pub trait LoadPath<R: Entity> {
         Ok(())
     }
 
-    /// What the relation of an entity refers to, after it was populated.
+    /// What the relation of an entity refers to, after it was populated; rows that are not seen are not there.
     ///
     /// # Errors
     /// If the row that is referred to is not there.
-    fn take(&self, handle: &Managed<R>) -> Result<Self::Loaded, crate::Error>;
+    fn take(&self, handle: &Managed<R>, is_seen: IsSeen<'_>) -> Result<Self::Loaded, crate::Error>;
 }

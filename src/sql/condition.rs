@@ -22,6 +22,8 @@ pub(super) struct Writer<'a> {
     view: &'a View,
     pub(super) params: Vec<Param>,
     aliases: usize,
+    /// Whether the condition of a filter is being written.
+    pub(super) is_unfiltered: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -31,7 +33,7 @@ impl<'a> Writer<'a> {
 
     /// A writer whose parameters stand behind these.
     pub(super) const fn with_params(view: &'a View, params: Vec<Param>) -> Self {
-        Self { view, params, aliases: 0 }
+        Self { view, params, aliases: 0, is_unfiltered: false }
     }
 
     pub(super) fn into_params(self) -> Vec<Param> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::condition::Writer;
+use super::scope::Scope;
 use crate::error::Error;
 use crate::metadata::EntityDef;
 
@@ -47,11 +48,24 @@ impl Writer<'_> {
     /// The rows of an entity under an alias.
     ///
     /// # Errors
-    /// If it cannot be said which of them the query sees.
+    /// [`Error::Validation`] for a filter whose parameters are missing; those of its condition.
     pub(super) fn seen(&mut self, alias: &str, entity: &EntityDef) -> Result<Seen, Error> {
         let mut table = String::new();
         self.view().push_entity(&mut table, entity);
         let _ = write!(table, " AS {alias}");
-        Ok(Seen { table, condition: String::new() })
+        let mut condition = String::new();
+        let filters = self.view().conditions(entity.index)?;
+        if !filters.is_empty() && !self.is_unfiltered {
+            let mut scope = Scope::new(alias.to_owned(), entity.index);
+            // What the condition of a filter leads to is there, whatever other filters say of it: they may lead back here.
+            self.is_unfiltered = true;
+            let written = self.filter(&mut scope, filters);
+            self.is_unfiltered = false;
+            condition = written?;
+            if !scope.joins().is_empty() {
+                table = format!("({table}{})", scope.joins());
+            }
+        }
+        Ok(Seen { table, condition })
     }
 }

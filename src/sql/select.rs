@@ -111,9 +111,9 @@ pub(crate) fn select_by_key(
 ) -> Result<Statement, Error> {
     let mut writer = Writer::with_params(view, key_parts(&entity.key, key));
     let text = view.text(texts, (entity.index, Verb::SelectOneByKey, &[]), entity, || {
+        let seen = writer.seen(ROOT, entity)?;
         let (mut list, mut joins) = (String::new(), String::new());
         Shape::of(entity).push(&mut writer, &mut list, &mut joins)?;
-        let seen = writer.seen(ROOT, entity)?;
         let mut text = format!("SELECT {list} FROM {}{joins}", seen.table);
         let mut by_key = String::new();
         push_key_match(&mut by_key, &entity.key);

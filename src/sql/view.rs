@@ -1,4 +1,5 @@
-//! What a query sees of the database: in which schema its tables are, and what goes in front of its statements.
+//! What a query sees of the database: in which schema its tables are, which of their rows are there, and what goes in
+//! front of its statements.
 //!
 //! Every statement that reads rows by a query names its tables through here, so that all of a query's statements, those
 //! that load relations along with it, too, see the same.
@@ -6,7 +7,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::expression::Expression;
 use super::identifier::push_table;
+use super::row_filters::{RowFilters, Sight};
 use super::texts::{StatementTexts, Verb};
 use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata, PivotDef};
@@ -18,12 +21,13 @@ pub(crate) struct View {
     /// A schema, and the one that is read instead.
     moved: Option<(Option<String>, Arc<str>)>,
     comment: Option<Arc<str>>,
+    filters: Option<Arc<RowFilters>>,
 }
 
 impl View {
-    /// The tables as the entities name them.
-    pub(crate) fn new(metadata: &Arc<Metadata>) -> Self {
-        Self { metadata: Arc::clone(metadata), moved: None, comment: None }
+    /// The tables as the entities name them, without the rows that filters hide.
+    pub(crate) fn new(metadata: &Arc<Metadata>, filters: Option<Arc<RowFilters>>) -> Self {
+        Self { metadata: Arc::clone(metadata), moved: None, comment: None, filters }
     }
 
     /// Reads tables that are in the schema of this entity in another schema.
@@ -39,8 +43,31 @@ impl View {
     }
 
     /// Whether statements about this entity are those that every query sends.
-    pub(super) fn is_common(&self, _: &EntityDef) -> bool {
-        self.moved.is_none() && self.comment.is_none()
+    pub(super) fn is_common(&self, entity: &EntityDef) -> bool {
+        if self.moved.is_some() || self.comment.is_some() {
+            return false;
+        }
+        // The key of an inverse side is read from the other side's table.
+        let mut read_along = entity.relations().filter(|(_, relation)| relation.is_inverse_one_to_one());
+        !self.is_filtered(entity.index) && !read_along.any(|(_, relation)| self.is_filtered(relation.target))
+    }
+
+    /// Whether filters may hide rows of an entity.
+    pub(crate) fn is_filtered(&self, entity: usize) -> bool {
+        self.filters.as_ref().is_some_and(|filters| filters.has(entity))
+    }
+
+    /// What tells the filters of an entity from others; `None` if all of its rows are seen.
+    pub(crate) fn sight(&self, entity: usize) -> Option<&Sight> {
+        self.filters.as_ref()?.sight(entity)
+    }
+
+    /// The conditions that rows of an entity have to fulfil.
+    ///
+    /// # Errors
+    /// As [`RowFilters::of`].
+    pub(crate) fn conditions(&self, entity: usize) -> Result<&[Expression], Error> {
+        self.filters.as_ref().map_or(Ok(&[]), |filters| filters.of(entity))
     }
 
     /// The text of a statement that reads an entity, and depends on these numbers only: kept, if every query sends it.

@@ -24,6 +24,7 @@ use crate::types::{Key, KeyPart};
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
 pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Outcome) -> Result<(), Error> {
+    graph.sights.forget_rows();
     let now = outcome.in_the_end(&graph.metadata, changes);
     let mut told = told(graph, changes)?;
     let followers = followers(graph, now)?;

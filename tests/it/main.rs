@@ -70,6 +70,7 @@ mod retries;
 mod rollback_memory;
 mod round_trips;
 mod row_cycles;
+mod row_filters;
 mod savepoints;
 mod schema;
 mod send_futures;

@@ -183,6 +183,18 @@ impl<'e> Arguments<'e> {
         }
     }
 
+    /// `name = true`, `name = false`.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let argument = self.take(name)?;
+        if let Value::Single(value) = &argument.value
+            && let Some(Lit::Bool(value)) = literal(value)
+        {
+            return Some(value.value);
+        }
+        self.refuse(argument.span, format!("`{name}` is true or false: {name} = false"));
+        None
+    }
+
     /// `name = expression`.
     pub fn expression(&mut self, name: &str) -> Option<Expr> {
         let argument = self.take(name)?;

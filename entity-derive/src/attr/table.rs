@@ -1,11 +1,12 @@
-//! The attributes of the struct: `#[entity(…)]`, `#[index(…)]`, `#[unique(…)]` and `#[check(…)]`.
+//! The attributes of the struct: `#[entity(…)]`, `#[index(…)]`, `#[unique(…)]`, `#[check(…)]` and
+//! `#[filter(…)]`.
 
 use proc_macro2::Span;
-use syn::LitStr;
+use syn::{Expr, LitStr};
 
 use super::Arguments;
 use super::relation::deferrable;
-use crate::model::{Check, Index};
+use crate::model::{Check, Filter, Index};
 
 /// What `#[entity(…)]` says.
 #[derive(Default)]
@@ -52,4 +53,25 @@ pub fn check(mut arguments: Arguments<'_>, span: Span) -> Option<Check> {
     }
     arguments.finish(&["name"]);
     Some(Check { expression: expression?, name })
+}
+
+/// Reads `#[filter(name = "…", condition = |post| …)]`. `None` if the name or the condition is missing.
+pub fn filter(mut arguments: Arguments<'_>, span: Span) -> Option<Filter> {
+    let name = arguments.string("name");
+    let given = arguments.expression("condition");
+    let default = arguments.boolean("default").unwrap_or(true);
+    let what = "a closure of the fields, and of the parameters if there are any";
+    let condition = match given {
+        Some(Expr::Closure(closure)) if matches!(closure.inputs.len(), 1 | 2) => Some(closure),
+        _ => {
+            let form = "|post| post.deleted_at().is_null(), or |post, tenant: i64| post.tenant_id().eq(tenant)";
+            arguments.report(span, &format!("#[filter] needs a `condition`, {what}: condition = {form}"));
+            None
+        }
+    };
+    if name.is_none() {
+        arguments.report(span, "#[filter] needs a `name`: name = \"not_deleted\"");
+    }
+    arguments.finish(&["name", "condition", "default"]);
+    Some(Filter { name: name?, condition: condition?, default })
 }

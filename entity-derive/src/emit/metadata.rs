@@ -6,7 +6,7 @@ use quote::quote;
 use super::entity_impl::number;
 use super::generated;
 use super::property::property;
-use crate::model::{Check, Entity, Index};
+use crate::model::{Check, Entity, Filter, Index};
 
 /// `static __PROPERTIES` and `static __META`.
 pub fn statics(entity: &Entity) -> TokenStream {
@@ -48,7 +48,11 @@ fn options(entity: &Entity) -> TokenStream {
         let each = entity.checks.iter().map(check);
         quote!(.checks(&[#(#each),*]))
     });
-    quote!(#(.table(#table))* #(.schema(#schema))* #(.comment(#comment))* #indexes #checks)
+    let filters = (!entity.filters.is_empty()).then(|| {
+        let each = entity.filters.iter().map(|each| filter(entity, each));
+        quote!(.filters(&[#(#each),*]))
+    });
+    quote!(#(.table(#table))* #(.schema(#schema))* #(.comment(#comment))* #indexes #checks #filters)
 }
 
 fn index(index: &Index) -> TokenStream {
@@ -72,6 +76,17 @@ fn check(check: &Check) -> TokenStream {
     let name = optional(check.name.as_ref());
     let expression = &check.expression;
     quote!(__h::CheckMeta { name: #name, expression: #expression })
+}
+
+fn filter(entity: &Entity, filter: &Filter) -> TokenStream {
+    let ident = generated(&entity.ident);
+    let Filter { name, condition, default } = filter;
+    let made = match condition.inputs.len() {
+        1 => quote!(__h::Filter::new::<#ident>(#name, #condition)),
+        _ => quote!(__h::Filter::with_params::<#ident, _>(#name, #condition)),
+    };
+    let off = (!default).then(|| quote!(.off_by_default()));
+    quote!(__h::FilterMeta(|| __h::filter(#made #off)))
 }
 
 fn optional(value: Option<impl quote::ToTokens>) -> TokenStream {

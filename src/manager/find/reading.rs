@@ -9,7 +9,7 @@ use super::deadline::Deadline;
 use super::{Cells, EntityManager};
 use crate::driver::{Executor, LazyExecutor};
 use crate::error::Error;
-use crate::loader::{Hydrator, Loader};
+use crate::loader::{Hydrator, Loader, check_filters};
 use crate::manager::Session;
 use crate::manager::lock::{LockScope, check_comparable, check_versions};
 use crate::metadata::{EntityDef, EntityMeta};
@@ -29,19 +29,22 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// # Errors
-    /// [`Error::Validation`] for what cannot be populated, or a version that cannot be compared. Nothing was sent.
+    /// [`Error::Validation`] for what cannot be populated, a version that cannot be compared, a filter that there is not, or
+    /// one without its parameters. Nothing was sent.
     pub(super) fn of(em: &'a EntityManager, graph: &'a Arc<UnitOfWork>, plan: &'a FindPlan) -> Result<Self, Error> {
         let entity = graph.metadata.of(plan.selection.meta)?;
         let tree = PopulateNode::tree(plan.selection.meta, &plan.populate)?;
         if let Some(version) = plan.version {
             check_comparable(entity, version)?;
         }
-        Ok(Self { em, graph, plan, view: em.view_of(plan.selection.meta, &plan.options)?, entity, tree })
+        let view = em.view_of(plan.selection.meta, &plan.options)?;
+        check_filters(&view, entity, &tree)?;
+        Ok(Self { em, graph, plan, view, entity, tree })
     }
 
     /// What takes in the rows.
     pub(super) fn hydrator(&self) -> Hydrator<'a> {
-        Hydrator::new(self.graph, self.entity, self.plan.options.refresh)
+        Hydrator::new(self.graph, self.entity, self.plan.options.refresh).through(&self.view)
     }
 
     /// Takes a connection; from now on the time runs.
@@ -155,7 +158,7 @@ impl EntityManager {
     /// # Errors
     /// If the entity is not known.
     pub(in crate::manager) fn view_of(&self, meta: &'static EntityMeta, options: &FindOptions) -> Result<View, Error> {
-        let mut view = self.session.view();
+        let mut view = self.session.view_through(&options.filters)?;
         if let Some(schema) = &options.schema {
             view = view.in_schema(self.session.orm.metadata.of(meta)?, schema);
         }

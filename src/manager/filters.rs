@@ -1,0 +1,161 @@
+//! Which filters hold for a query: those of the Orm and of the manager, and what the query says of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::EntityManager;
+use super::find::Find;
+use crate::entity::Entity;
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::query::{Filter, FilterOptions, FilterParams};
+use crate::sql::{MakeCondition, RowFilters};
+
+/// The filters of one manager.
+#[derive(Default)]
+pub(crate) struct ManagerFilters {
+    /// Whether there is anything: a manager without filters does not lock.
+    is_used: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    added: Vec<Filter>,
+    params: Vec<(String, FilterParams)>,
+    /// What holds for queries that say nothing of filters, once one was asked.
+    usual: Option<Arc<RowFilters>>,
+}
+
+impl ManagerFilters {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        state.usual = None;
+        self.is_used.store(true, Ordering::Release);
+    }
+
+    /// The same for another manager.
+    pub(super) fn copy(&self) -> Self {
+        let state = self.state.lock().clone();
+        Self { is_used: AtomicBool::new(self.is_used.load(Ordering::Acquire)), state: Mutex::new(state) }
+    }
+
+    /// The filters of a query that says this of them.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a filter that there is not.
+    pub(super) fn of(
+        &self,
+        metadata: &Metadata,
+        declared: &[Filter],
+        options: &FilterOptions,
+    ) -> Result<Option<Arc<RowFilters>>, Error> {
+        if declared.is_empty() && options.named.is_empty() && !self.is_used.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let mut state = self.state.lock();
+        if let (Some(usual), true) = (&state.usual, options.is_empty()) {
+            return Ok(Some(Arc::clone(usual)));
+        }
+        check_names(declared.iter().chain(&state.added), options)?;
+        let filters = Arc::new(RowFilters::new(holding(metadata, declared, &state, options)));
+        if options.is_empty() {
+            state.usual = Some(Arc::clone(&filters));
+        }
+        Ok(Some(filters))
+    }
+}
+
+fn check_names<'f>(filters: impl Iterator<Item = &'f Filter> + Clone, options: &FilterOptions) -> Result<(), Error> {
+    for (name, _) in &options.named {
+        if !filters.clone().any(|filter| filter.inner.name == *name) {
+            let mut known: Vec<&str> = filters.clone().map(|filter| filter.inner.name.as_str()).collect();
+            known.sort_unstable();
+            known.dedup();
+            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+            let message = format!("there is no filter \"{name}\" (filters: {known})");
+            return Err(Error::Validation { entity: None, message });
+        }
+    }
+    Ok(())
+}
+
+/// The filters that hold, each with the entity, what tells it from others, and its condition.
+fn holding<'a>(
+    metadata: &'a Metadata,
+    declared: &'a [Filter],
+    state: &'a State,
+    options: &'a FilterOptions,
+) -> impl Iterator<Item = (usize, (u64, u64), MakeCondition)> + 'a {
+    let is_replaced = |filter: &Filter| {
+        let same = |other: &&Filter| {
+            other.inner.name == filter.inner.name && std::ptr::eq(other.inner.entity, filter.inner.entity)
+        };
+        state.added.iter().any(|other| same(&other))
+    };
+    let own = declared.iter().filter(move |filter| !is_replaced(filter));
+    own.chain(&state.added).filter_map(move |filter| {
+        let filter = &filter.inner;
+        let entity = metadata.find(filter.entity)?.index;
+        let said = options.named.iter().rev().find(|(name, _)| *name == filter.name);
+        let params = match said {
+            Some((_, params)) => Some(params.clone()?),
+            None if options.without_others || !filter.on_by_default => return None,
+            None => state.params.iter().find(|(name, _)| *name == filter.name).map(|(_, params)| params.clone()),
+        };
+        let number = (filter.number, params.as_ref().map_or(0, |params| params.number));
+        let filter = Arc::clone(filter);
+        Some((entity, number, Arc::new(move || filter.condition(params.as_ref())) as MakeCondition))
+    })
+}
+
+impl EntityManager {
+    /// Adds a filter to this manager, and to those that are [forked](Self::fork) from it later. It takes the place of one
+    /// with the same name and entity. Sends nothing.
+    pub fn add_filter(&self, filter: Filter) {
+        self.session.filters.change(|state| {
+            let new = &filter.inner;
+            state.added.retain(|other| other.inner.name != new.name || !std::ptr::eq(other.inner.entity, new.entity));
+            state.added.push(filter);
+        });
+    }
+
+    /// Sets the parameters of all filters with this name, for this manager and those that are [forked](Self::fork) from it
+    /// later: `em.set_filter_params("tenant", 7_i64)`. The type is that which the filters take. Sends nothing.
+    pub fn set_filter_params<P: Clone + Send + Sync + 'static>(&self, name: impl Into<String>, params: P) {
+        let (name, params) = (name.into(), FilterParams::new(params));
+        self.session.filters.change(|state| {
+            state.params.retain(|(other, _)| *other != name);
+            state.params.push((name, params));
+        });
+    }
+}
+
+impl<T: Entity> Find<T> {
+    /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the entity
+    /// that is found, and for all others that the find leads to or loads along.
+    ///
+    /// There being no filter with this name, awaiting the find is [`Error::Validation`]. So it is if the parameters are of
+    /// another type than the filter takes.
+    pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
+        self.plan.options.filters.named.push((name.into(), Some(FilterParams::new(params))));
+        self
+    }
+
+    /// Turns filters with this name off, for all entities of the find.
+    ///
+    /// There being no filter with this name, awaiting the find is [`Error::Validation`].
+    pub fn without_filter(mut self, name: impl Into<String>) -> Self {
+        self.plan.options.filters.named.push((name.into(), None));
+        self
+    }
+
+    /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
+    pub const fn without_filters(mut self) -> Self {
+        self.plan.options.filters.without_others = true;
+        self
+    }
+}
