@@ -7,7 +7,6 @@ use std::ops::{BitAnd, BitOr, Not};
 use super::column::Column;
 use super::expr::Expr;
 use crate::entity::Entity;
-use crate::metadata::ColumnType;
 use crate::sql::{Expression, Term};
 
 /// A condition on the entity `R`: a plain value that can be cloned, kept and combined.
@@ -93,17 +92,23 @@ impl<R: Entity> IntoCondition<R> for Condition<R> {
     }
 }
 
-impl<R: Entity, V: ColumnType<Operand = bool>> IntoCondition<R> for Expr<R, V> {
-    fn into_condition(self) -> Condition<R> {
-        Condition::new(Expression::Holds(self.term))
-    }
+macro_rules! boolean_condition {
+    ($($boolean:ty)*) => {$(
+        impl<R: Entity> IntoCondition<R> for Expr<R, $boolean> {
+            fn into_condition(self) -> Condition<R> {
+                Condition::new(Expression::Holds(self.term))
+            }
+        }
+
+        impl<R: Entity> IntoCondition<R> for Column<R, $boolean> {
+            fn into_condition(self) -> Condition<R> {
+                self.into_expr().into_condition()
+            }
+        }
+    )*};
 }
 
-impl<R: Entity, V: ColumnType<Operand = bool>> IntoCondition<R> for Column<R, V> {
-    fn into_condition(self) -> Condition<R> {
-        self.into_expr().into_condition()
-    }
-}
+boolean_condition!(bool Option<bool>);
 
 impl<R: Entity, C: IntoCondition<R>> BitAnd<C> for Condition<R> {
     type Output = Self;

@@ -94,6 +94,7 @@ impl<T: ArrayElement> ScalarType for Vec<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ArrayElement + OrderedType> OrderedType for Vec<T> {}
 
 /// Hands over the elements of an array of one dimension, in their binary form.

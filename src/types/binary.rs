@@ -57,6 +57,7 @@ impl ScalarType for Vec<u8> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl OrderedType for Vec<u8> {}
 impl ArrayElement for Vec<u8> {}
 

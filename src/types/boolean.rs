@@ -40,6 +40,7 @@ impl ScalarType for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl OrderedType for bool {}
 impl ArrayElement for bool {}
 

@@ -170,9 +170,13 @@ impl ScalarType for NaiveTime {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl OrderedType for DateTime<Utc> {}
+#[diagnostic::do_not_recommend]
 impl OrderedType for NaiveDateTime {}
+#[diagnostic::do_not_recommend]
 impl OrderedType for NaiveDate {}
+#[diagnostic::do_not_recommend]
 impl OrderedType for NaiveTime {}
 impl ArrayElement for DateTime<Utc> {}
 impl ArrayElement for NaiveDateTime {}

@@ -46,6 +46,7 @@ macro_rules! integer {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl OrderedType for $rust {}
         impl ArrayElement for $rust {}
     )*};
@@ -101,6 +102,7 @@ macro_rules! float {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl OrderedType for $rust {}
         impl ArrayElement for $rust {}
     )*};

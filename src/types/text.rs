@@ -44,6 +44,7 @@ impl ScalarType for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl OrderedType for String {}
 impl TextType for String {}
 impl ArrayElement for String {}

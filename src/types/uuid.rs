@@ -41,6 +41,7 @@ impl ScalarType for Uuid {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl OrderedType for Uuid {}
 impl ArrayElement for Uuid {}
 

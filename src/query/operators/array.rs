@@ -11,7 +11,7 @@ use crate::types::{ArrayElement, ArrayType, Operand};
 /// An array to compare an array of type `V` with: anything that can be iterated, or an array column or expression.
 #[diagnostic::on_unimplemented(
     message = "a column of type `{V}` cannot be compared with the elements of `{Self}`",
-    label = "expected a list of elements, or an array column of `{R}`"
+    label = "this needs an array column (Vec<T>), and a list of its elements or an array column of `{R}`"
 )]
 pub trait IntoArray<R: Entity, V> {
     #[doc(hidden)]
@@ -48,34 +48,22 @@ impl<R: Entity, T: ArrayElement, W: ColumnType<Operand = Vec<T>>> IntoArray<R, V
 /// Arrays. Order and repetition of elements do not count, only which there are.
 impl<R: Entity, V: ColumnType> Expr<R, V> {
     /// `<@`: every element is one of these.
-    pub fn contained_by(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R>
-    where
-        V::Operand: ArrayType,
-    {
+    pub fn contained_by(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R> {
         self.compare(Operator::ContainedBy, elements.into_array())
     }
 
     /// `&&`: some element is one of these. With an empty list, nothing.
-    pub fn overlaps(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R>
-    where
-        V::Operand: ArrayType,
-    {
+    pub fn overlaps(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R> {
         self.compare(Operator::Overlaps, elements.into_array())
     }
 
     /// The same as [`overlaps`](Self::overlaps).
-    pub fn has_any(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R>
-    where
-        V::Operand: ArrayType,
-    {
+    pub fn has_any(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R> {
         self.overlaps(elements)
     }
 
     /// `@>`: all of these are elements. With an empty list, everything but NULL.
-    pub fn has_all(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R>
-    where
-        V::Operand: ArrayType,
-    {
+    pub fn has_all(&self, elements: impl IntoArray<R, V::Operand>) -> Condition<R> {
         self.compare(Operator::Contains, elements.into_array())
     }
 

@@ -1,0 +1,29 @@
+// Something that cannot be bound is an argument of raw SQL.
+// Expected: one error at the arguments.
+use howdah::prelude::*;
+
+#[derive(Entity, Clone)]
+pub struct Author {
+    #[primary_key]
+    pub id: i64,
+    pub username: String,
+    pub age: Option<i32>,
+    pub tags: Vec<String>,
+    #[one_to_many(mapped_by = author)]
+    pub books: Collection<Book>,
+}
+
+#[derive(Entity, Clone)]
+pub struct Book {
+    #[primary_key]
+    pub id: i64,
+    pub title: String,
+    #[many_to_one(inversed_by = books)]
+    pub author: Ref<Author>,
+}
+
+fn condition() -> Condition<Author> {
+    raw("? > 3", (std::time::Duration::ZERO,)).condition()
+}
+
+fn main() {}
