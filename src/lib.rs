@@ -105,8 +105,8 @@ pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
     Asynchronous, CommitCallback, CursorFind, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoCursor,
-    IntoKey, Loading, MappedSql, Once, Page, Persist, Plain, Propagation, Remove, Repeatedly, Row, Savepoint, Select,
-    Sql, Transaction,
+    IntoKey, Loading, MappedSql, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Row,
+    Savepoint, Sql, SqlParameter, SqlText, Transaction,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -115,10 +115,11 @@ pub use metadata::{
 pub use orm::Orm;
 pub use query::functions;
 pub use query::{
-    Column, Condition, ContainsOperand, Criteria, Expr, Filter, FullText, IntoArray, IntoCondition, IntoExpr,
-    IntoJsonPath, IntoList, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate, PopulatePath,
-    RelationOperand, SomeItems, Subquery, SubqueryColumns, SubqueryOf, ToMany, ToOne, TupleList, TupleOperand,
-    TupleOperators, TypedExpr,
+    Aggregated, Alias, Column, Condition, ContainsOperand, Criteria, DerivedTable, ExistsOperand, Expr, Filter,
+    FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList, IntoOrder, Items, JoinPath,
+    JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath, RelationOperand,
+    Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand,
+    TupleOperators, TypedExpr, WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

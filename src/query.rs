@@ -27,10 +27,12 @@ macro_rules! for_every_key_form {
     };
 }
 
+mod aggregate;
 mod column;
 mod condition;
 mod criteria;
 mod cursor;
+mod derived;
 mod expr;
 mod filter;
 mod find;
@@ -45,14 +47,18 @@ mod populate;
 mod projection_check;
 mod raw;
 mod relation_check;
+mod selectable;
 mod strategy;
 mod subquery;
+mod window;
 
+pub use aggregate::{Aggregated, Summable};
 pub use column::Column;
 pub use condition::{Condition, IntoCondition};
 pub use criteria::Criteria;
 pub(crate) use criteria::CriteriaKind;
 pub(crate) use cursor::CursorForm;
+pub use derived::{Alias, DerivedTable, JoinPath, JoinSource, OutputRow};
 pub use expr::{Expr, IntoExpr};
 pub use filter::Filter;
 pub(crate) use filter::{FilterOptions, FilterParams};
@@ -69,5 +75,8 @@ pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;
 pub use relation_check::*;
+pub use selectable::Selectable;
+pub(crate) use selectable::terms_of;
 pub use strategy::LoadStrategy;
-pub use subquery::{Subquery, SubqueryColumns, SubqueryOf};
+pub use subquery::{ExistsOperand, Subquery, SubqueryColumns, SubqueryOf};
+pub use window::{FrameBound, WindowFunction, WindowSpec};

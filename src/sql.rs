@@ -27,6 +27,7 @@ mod scope;
 mod seen;
 mod select;
 mod shape;
+mod source;
 mod subselect;
 mod term;
 mod texts;
@@ -46,11 +47,14 @@ pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
 pub(crate) use parts::{Form, Part, Source, separately, together as parts_together};
 pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, pivot_place};
 pub(crate) use plain::{PlainValue, missing_column, plain, plain_entities};
-pub(crate) use query::{SelectList, SelectQuery, count_query, query};
+pub(crate) use query::{
+    Combined, Distinct, SelectList, SelectQuery, SelectedTerm, SetOperator, count_query, exists_query, query,
+};
 pub(crate) use row_filters::{MakeCondition, RowFilters, Sight};
 pub(crate) use select::{count, exists, select, select_by_key};
 pub(crate) use shape::Shape;
-pub(crate) use term::{Aggregate, Bound, Piece, SubSelect, Term};
+pub(crate) use source::{Cte, FromItem, FromKind, Join, JoinKind, Joined};
+pub(crate) use term::{Aggregate, Bound, OWN, Piece, SubSelect, Term, WindowCall};
 pub(crate) use texts::{StatementTexts, Verb};
 pub(crate) use together::{read_back, together, together_delete, together_insert};
 pub(crate) use transaction::set_constraints;

@@ -5,6 +5,7 @@
 //! cargo run --example chinook --features testing -- path/to/Chinook_PostgreSql_AutoIncrementPKs.sql
 //! ```
 
+pub mod analysis;
 pub mod entities;
 pub mod playlist;
 pub mod reports;
@@ -30,7 +31,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     database.execute(&script::read(&path)?).await?;
     let orm = Orm::builder().url(database.url()).entities(entities::chinook()).connect().await?;
 
-    for (number, report) in reports::all(&orm.em()).await?.iter().enumerate() {
+    let mut reports = reports::all(&orm.em()).await?;
+    reports.extend(analysis::all(&orm.em()).await?);
+    for (number, report) in reports.iter().enumerate() {
         println!("{}. {}\n{}\n", number + 1, report.title, indented(report.sql.lines()));
         println!("{}\n", indented(report.rows.iter().map(String::as_str)));
         check(&report.rows, &rows(&database, report.sql).await?)?;

@@ -8,13 +8,20 @@ use crate::metadata::EntityMeta;
 #[derive(Clone)]
 pub struct FieldPath {
     root: fn() -> &'static EntityMeta,
+    /// Which of the things in the FROM list it starts at; 0 for the entity that the query is of.
+    source: u32,
     hops: Vec<u16>,
 }
 
 impl FieldPath {
     /// The empty path at an entity.
     pub const fn root(root: fn() -> &'static EntityMeta) -> Self {
-        Self { root, hops: Vec::new() }
+        Self::of_source(root, 0)
+    }
+
+    /// The empty path at an entity that was joined under a name of its own.
+    pub(crate) const fn of_source(root: fn() -> &'static EntityMeta, source: u32) -> Self {
+        Self { root, source, hops: Vec::new() }
     }
 
     /// The path that goes on over the relation with this index.
@@ -23,18 +30,23 @@ impl FieldPath {
         let mut hops = Vec::with_capacity(self.hops.len() + 1);
         hops.extend_from_slice(&self.hops);
         hops.push(property);
-        Self { root: self.root, hops }
+        Self { root: self.root, source: self.source, hops }
     }
 
     /// The empty path at the entity where this one starts.
     #[must_use]
     pub fn starting_over(&self) -> Self {
-        Self::root(self.root)
+        Self::of_source(self.root, self.source)
     }
 
     /// The entity where the path starts.
     pub fn start(&self) -> &'static EntityMeta {
         (self.root)()
+    }
+
+    /// Which of the things in the FROM list it starts at; 0 for the entity that the query is of.
+    pub(crate) const fn source(&self) -> u32 {
+        self.source
     }
 
     /// The indexes of the relations.

@@ -27,7 +27,7 @@ mod deadline;
 mod options;
 mod reading;
 
-pub(super) use count::count_of;
+pub(super) use count::{count_of, is_true};
 pub use cursor::{CursorFind, IntoCursor, Page};
 pub(super) use reading::Flight;
 use reading::Reading;

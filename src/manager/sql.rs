@@ -32,7 +32,9 @@ impl EntityManager {
     /// ```
     /// # howdah::doctest::run(async |url| {
     /// # use howdah::prelude::*;
-    /// # let em = Orm::builder().url(&url).entities(entities![]).connect().await?.em();
+    /// # #[derive(Entity, Clone, Debug)]
+    /// # pub struct User { #[primary_key] pub id: i64 }
+    /// # let em = Orm::builder().url(&url).entities(entities![User]).connect().await?.em();
     /// let least = 2;
     /// let rows = em.sql("select n, n * n as square from generate_series(1, ?) n where n >= ?", &[&3, &least]).await?;
     /// assert_eq!(rows.len(), 2);

@@ -5,10 +5,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::condition::{Condition, IntoCondition};
 use super::expr::{Expr, IntoExpr};
-use super::subquery::{Subquery, SubqueryOf};
+use super::subquery::{ExistsOperand, Subquery};
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::sql::{Expression, Term};
+use crate::sql::Term;
 use crate::types::ScalarType;
 
 mod choice;
@@ -16,7 +16,9 @@ mod number;
 mod text;
 mod time;
 
+pub use super::aggregate::{count, count_distinct};
 pub use super::raw::{IntoRawArgument, Raw, RawArguments, raw};
+pub use super::window::{cume_dist, dense_rank, ntile, percent_rank, rank, row_number};
 pub use choice::Case;
 pub use text::Texts;
 pub use time::DatePart;
@@ -42,12 +44,12 @@ pub fn value<R: Entity, V: ScalarType>(value: V) -> Expr<R, V> {
 }
 
 /// The sub-query has rows: `EXISTS (SELECT …)`.
-pub fn exists<R: Entity, T: Entity>(subquery: SubqueryOf<T>) -> Condition<R> {
-    Condition::new(Expression::Exists(subquery.into_select()))
+pub fn exists<R: Entity>(subquery: impl ExistsOperand) -> Condition<R> {
+    Condition::new(subquery.into_exists())
 }
 
 /// The sub-query has no rows: `NOT EXISTS (SELECT …)`.
-pub fn not_exists<R: Entity, T: Entity>(subquery: SubqueryOf<T>) -> Condition<R> {
+pub fn not_exists<R: Entity>(subquery: impl ExistsOperand) -> Condition<R> {
     exists(subquery).not()
 }
 

@@ -10,7 +10,7 @@ use super::operators::TypedExpr;
 use super::order::IntoOrder;
 use crate::entity::{Entity, FieldPath, FieldSet};
 use crate::metadata::ColumnType;
-use crate::sql::{OrderTerm, Selection, SubSelect, Term};
+use crate::sql::{Expression, OrderTerm, Selection, SubSelect, Term};
 use crate::types::ScalarType;
 
 /// The values that a query selects, as an operand: of `is_in` and `not_in`, or, where it selects one row, of any comparison.
@@ -133,9 +133,19 @@ impl<T: Entity> SubqueryOf<T> {
         self.select.columns = columns(fields::<T>()).into_terms();
         Subquery { select: Arc::new(self.select), value: PhantomData }
     }
+}
 
-    pub(super) fn into_select(self) -> Arc<SubSelect> {
-        Arc::new(self.select)
+/// A query that has rows or not: a [`SubqueryOf`], or what [`EntityManager::query`](crate::EntityManager::query) begins.
+pub trait ExistsOperand {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_exists(self) -> Expression;
+}
+
+impl<T: Entity> ExistsOperand for SubqueryOf<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_exists(self) -> Expression {
+        Expression::Exists(Arc::new(self.select))
     }
 }
 

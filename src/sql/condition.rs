@@ -9,8 +9,9 @@ use super::expression::{Expression, Operator, OrderTerm};
 use super::identifier::{push_cast, push_joined, push_list};
 use super::parameter::{Param, key_arrays};
 use super::placed::{Placed, placed, push_any_of};
+use super::query::{Casts, WrittenCte};
 use super::scope::Scope;
-use super::term::Term;
+use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;
 use crate::error::Error;
@@ -24,6 +25,15 @@ pub(super) struct Writer<'a> {
     aliases: usize,
     /// Whether the condition of a filter is being written.
     pub(super) is_unfiltered: bool,
+    /// Whether a value that occurs again is the same parameter, as in expressions that rows are grouped by and that are
+    /// selected: the server takes others for different expressions.
+    pub(super) shares: bool,
+    /// The common table expressions so far.
+    pub(super) ctes: Vec<WrittenCte>,
+    /// Whether one of them is recursive.
+    pub(super) recursive: bool,
+    /// Which of the columns that are selected are cast to the type of their values.
+    pub(super) casts: Casts,
 }
 
 impl<'a> Writer<'a> {
@@ -33,7 +43,16 @@ impl<'a> Writer<'a> {
 
     /// A writer whose parameters stand behind these.
     pub(super) const fn with_params(view: &'a View, params: Vec<Param>) -> Self {
-        Self { view, params, aliases: 0, is_unfiltered: false }
+        Self {
+            view,
+            params,
+            aliases: 0,
+            is_unfiltered: false,
+            shares: false,
+            ctes: Vec::new(),
+            recursive: false,
+            casts: Casts::WhereRead,
+        }
     }
 
     pub(super) fn into_params(self) -> Vec<Param> {
@@ -102,6 +121,7 @@ impl<'a> Writer<'a> {
                     let columns = self.locate(scope, path, *property)?.columns;
                     columns.into_iter().map(|column| column.text).collect()
                 }
+                Term::Output { source: OWN, column } => vec![(column + 1).to_string()],
                 term => vec![self.term(scope, term)?],
             };
             for column in columns {
@@ -183,9 +203,11 @@ impl<'a> Writer<'a> {
         atom.each_path(&mut |path| paths.push(path));
         let mut follow: Option<(&FieldPath, usize)> = None;
         for path in paths {
-            let Some(hops) = self.first_many(scope, path.hops())? else { continue };
+            let Some(hops) = self.first_many(scope, path)? else { continue };
             match follow {
-                Some((other, count)) if other.hops().get(..count) != path.hops().get(..hops) => {
+                Some((other, count))
+                    if other.source() != path.source() || other.hops().get(..count) != path.hops().get(..hops) =>
+                {
                     let message = format!(
                         "a condition compares {other:?} with {path:?}, which lead over different to-many relations: put \
                          one of them into some()"
@@ -263,8 +285,8 @@ impl<'a> Writer<'a> {
         let like_right = self.like(right).or(like_left);
         self.push_term(scope, left, like_left, out)?;
         match operator {
-            Operator::In if !matches!(right, Term::Subquery(_)) => out.push_str(" = ANY("),
-            Operator::NotIn if !matches!(right, Term::Subquery(_)) => out.push_str(" <> ALL("),
+            Operator::In if !right.is_query() => out.push_str(" = ANY("),
+            Operator::NotIn if !right.is_query() => out.push_str(" <> ALL("),
             Operator::NotIn => return self.not_in_subquery(scope, right, 1, out),
             operator => {
                 let _ = write!(out, " {} ", operator.symbol());
@@ -355,7 +377,7 @@ impl<'a> Writer<'a> {
             self.push_term(scope, term, None, out)?;
         }
         out.push(')');
-        if operator == Operator::NotIn && matches!(right, Term::Subquery(_)) {
+        if operator == Operator::NotIn && right.is_query() {
             return self.not_in_subquery(scope, right, left.len(), out);
         }
         let _ = write!(out, " {} ", operator.symbol());
@@ -378,7 +400,9 @@ impl<'a> Writer<'a> {
     fn key(&mut self, scope: &mut Scope, path: &FieldPath, keys: &[Key], out: &mut String) -> Result<(), Error> {
         let columns = match path.hops().split_last() {
             // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
-            Some((last, before)) if scope.home(path.hops()).hops < path.hops().len() => {
+            Some((last, before))
+                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
+            {
                 let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
                 self.locate(scope, &head, *last)?.columns
             }

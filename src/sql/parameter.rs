@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
-use crate::types::{ConversionError, Key, KeyPart, PgType};
+use crate::types::{ConversionError, Key, KeyPart, PgType, ScalarType};
 
 /// A statement, ready to be sent.
 #[derive(Debug)]
@@ -30,6 +30,23 @@ impl Param {
         }
     }
 
+    /// The name of the type, and the value as text; `None` is NULL.
+    pub(crate) fn describe(&self) -> (&'static str, Option<String>) {
+        match self {
+            Self::One(pg, value) => (pg.name, value.as_ref().map(|value| as_text(*pg, value))),
+            Self::Array(array) => {
+                let mut raw = BytesMut::new();
+                array.write(&mut raw);
+                (array.element.array_name, Some(as_text(array.element.array(), &raw)))
+            }
+        }
+    }
+
+    /// Whether it is this value.
+    pub(crate) fn is(&self, pg: PgType, bytes: Option<&Bytes>) -> bool {
+        matches!(self, Self::One(own, value) if *own == pg && value.as_ref() == bytes)
+    }
+
     /// A `bigint`.
     pub(crate) fn int8(value: i64) -> Self {
         Self::One(<i64 as crate::types::ScalarType>::TYPE, Some(Bytes::copy_from_slice(&value.to_be_bytes())))
@@ -46,6 +63,41 @@ impl Param {
         part.encode(pg, &mut out);
         Self::One(pg, Some(out.into()))
     }
+}
+
+/// A value in binary format as text.
+fn as_text(pg: PgType, raw: &[u8]) -> String {
+    fn one<T: ScalarType>(raw: &[u8]) -> Option<String> {
+        let mut out = String::new();
+        T::decode(raw).ok()?.write_text(&mut out);
+        Some(out)
+    }
+    macro_rules! of_type {
+        ($($type:ty),*) => {$(
+            if pg.oid == <$type as ScalarType>::TYPE.oid {
+                one::<$type>(raw)
+            } else if pg.oid == <Vec<$type> as ScalarType>::TYPE.oid {
+                one::<Vec<$type>>(raw)
+            } else)* { None }
+        };
+    }
+    let text = of_type!(
+        bool,
+        i16,
+        i32,
+        i64,
+        f32,
+        f64,
+        String,
+        Vec<u8>,
+        uuid::Uuid,
+        chrono::DateTime<chrono::Utc>,
+        chrono::NaiveDateTime,
+        chrono::NaiveDate,
+        chrono::NaiveTime,
+        serde_json::Value
+    );
+    text.unwrap_or_else(|| raw.iter().fold("\\x".to_owned(), |out, byte| format!("{out}{byte:02x}")))
 }
 
 impl ToSql for Param {

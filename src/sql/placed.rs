@@ -79,11 +79,11 @@ struct Nearest<'p> {
 
 impl<'a> Writer<'a> {
     /// How many hops of a path lead up to the first to-many relation that is not in the FROM lists yet, that one included.
-    pub(super) fn first_many(&self, scope: &Scope, path: &[u16]) -> Result<Option<usize>, Error> {
+    pub(super) fn first_many(&self, scope: &Scope, path: &FieldPath) -> Result<Option<usize>, Error> {
         let metadata = self.metadata();
-        let home = scope.home(path);
+        let home = scope.home(path.source(), path.hops()).ok_or_else(|| not_joined(path))?;
         let mut entity = &metadata.entities[home.entity];
-        let rest = path.get(home.hops..).unwrap_or_default();
+        let rest = path.hops().get(home.hops..).unwrap_or_default();
         for (index, hop) in rest.iter().enumerate() {
             let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
             if relation.meta.kind.is_to_many() && scope.joined(home.index, &rest[..=index]).is_none() {
@@ -109,7 +109,7 @@ impl<'a> Writer<'a> {
         hops: &[u16],
     ) -> Result<(String, &'a EntityDef), Error> {
         let metadata = self.metadata();
-        let home = scope.home(hops);
+        let home = scope.home(path.source(), hops).ok_or_else(|| not_joined(path))?;
         let mut entity = &metadata.entities[home.entity];
         let (frame, mut alias) = (home.index, home.alias.to_owned());
         let rest = hops.get(home.hops..).unwrap_or_default();
@@ -121,25 +121,37 @@ impl<'a> Writer<'a> {
             alias = match known {
                 Some(alias) => alias,
                 None if relation.meta.kind.is_to_many() => return Err(to_many(path)),
-                None => {
-                    let next = self.alias();
-                    let seen = self.seen(&next, target)?;
-                    let mut sql = format!(" LEFT JOIN {} ON ", seen.table);
-                    if relation.is_owning_to_one() {
-                        push_column_pairs(&mut sql, &next, &target.key, &alias, &relation.columns);
-                    } else {
-                        let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
-                        let owning = owning.ok_or_else(|| not_a_relation(entity))?;
-                        push_column_pairs(&mut sql, &next, &owning.columns, &alias, &entity.key);
-                    }
-                    seen.push_and(&mut sql);
-                    scope.join(frame, prefix, &next, &sql);
-                    next
-                }
+                None => self.join_one(scope, (frame, prefix), (&alias, entity), *hop, " LEFT JOIN ")?,
             };
             entity = target;
         }
         Ok((alias, entity))
+    }
+
+    /// Joins what a to-one relation leads to: its alias.
+    pub(super) fn join_one(
+        &mut self,
+        scope: &mut Scope,
+        (frame, prefix): (usize, &[u16]),
+        (alias, entity): (&str, &EntityDef),
+        hop: u16,
+        join: &str,
+    ) -> Result<String, Error> {
+        let relation = entity.relation(usize::from(hop)).ok_or_else(|| not_a_relation(entity))?;
+        let target = self.metadata().target(relation);
+        let next = self.alias();
+        let seen = self.seen(&next, target)?;
+        let mut sql = format!("{join}{} ON ", seen.table);
+        if relation.is_owning_to_one() {
+            push_column_pairs(&mut sql, &next, &target.key, alias, &relation.columns);
+        } else {
+            let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
+            let owning = owning.ok_or_else(|| not_a_relation(entity))?;
+            push_column_pairs(&mut sql, &next, &owning.columns, alias, &entity.key);
+        }
+        seen.push_and(&mut sql);
+        scope.join(frame, prefix, &next, &sql);
+        Ok(next)
     }
 
     /// Finds the columns of a property at the end of a path; of a relation, its key columns.
@@ -147,7 +159,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`place`](Self::place).
     pub(super) fn locate(&mut self, scope: &mut Scope, path: &FieldPath, property: u16) -> Result<Location<'a>, Error> {
-        let Nearest { hops, property, part } = self.nearest(scope, path.hops(), property)?;
+        let Nearest { hops, property, part } = self.nearest(path, property)?;
         let (alias, entity) = self.place_hops(scope, path, hops)?;
         let columns = match entity.properties.get(usize::from(property)) {
             Some(PropertyDef::Column(column)) => {
@@ -168,15 +180,15 @@ impl<'a> Writer<'a> {
 
     /// Moves columns nearer to the start: as long as a property is part of its entity's key and a foreign key leads to
     /// that entity, the foreign key has them.
-    fn nearest<'p>(&self, scope: &Scope, path: &'p [u16], property: u16) -> Result<Nearest<'p>, Error> {
+    fn nearest<'p>(&self, path: &'p FieldPath, property: u16) -> Result<Nearest<'p>, Error> {
         let metadata = self.metadata();
-        let mut entities = vec![&metadata.entities[scope.start()]];
-        for hop in path {
+        let mut entities = vec![metadata.of(path.start())?];
+        for hop in path.hops() {
             let Some(entity) = entities.last() else { break };
             let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
             entities.push(metadata.target(relation));
         }
-        let (mut hops, mut property, mut part) = (path, property, None::<Range<usize>>);
+        let (mut hops, mut property, mut part) = (path.hops(), property, None::<Range<usize>>);
         while let (Some((last, before)), Some(target)) = (hops.split_last(), entities.pop()) {
             let owner = entities.last().and_then(|owner| owner.relation(usize::from(*last)));
             let owning = owner.is_some_and(|relation| relation.is_owning_to_one());
@@ -189,6 +201,14 @@ impl<'a> Writer<'a> {
         }
         Ok(Nearest { hops, property, part })
     }
+}
+
+pub(super) fn not_joined(path: &FieldPath) -> Error {
+    let name = path.start().name;
+    Error::validation(
+        name,
+        format!("an alias of {name} is used that is not joined to this query, nor to one around it"),
+    )
 }
 
 fn to_many(path: &FieldPath) -> Error {

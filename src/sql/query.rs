@@ -1,32 +1,155 @@
-//! SELECT of what is no entity: which rows, and what of them.
+//! SELECT of anything: entities, projections or terms, of joined, grouped and combined rows.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::condition::Writer;
-use super::expression::Selection;
+use super::expression::{Expression, OrderTerm, Selection};
+use super::identifier::push_identifier;
 use super::lock::push_lock;
 use super::parameter::Statement;
+use super::projection::push_travel_cast;
 use super::scope::Scope;
 use super::select::ROOT;
+use super::shape::Shape;
+use super::source::{FromItem, FromKind, Join, JoinKind, Joined};
+use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::EntityMeta;
-use crate::types::ProjectionMeta;
+use crate::metadata::{EntityDef, EntityMeta};
+use crate::types::{PgType, ProjectionMeta};
 
 /// What of the rows is selected.
 #[derive(Clone, Debug)]
 pub(crate) enum SelectList {
+    /// All columns of the entity, in the order in which it is read.
+    Entity,
     Projection(&'static ProjectionMeta),
+    Terms(Vec<SelectedTerm>),
 }
 
-/// Some of the columns of some rows.
+/// One column of a result.
+#[derive(Clone, Debug)]
+pub(crate) struct SelectedTerm {
+    pub(crate) term: Term,
+    /// The type that it is read as; `None` of keys, which are read as they are.
+    pub(crate) pg: Option<PgType>,
+}
+
+/// Which of several equal rows are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Distinct {
+    All,
+    Once,
+    /// The first row of those with the same values.
+    On(Vec<Term>),
+}
+
+/// Which of the columns that are selected are cast to the type of their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Casts {
+    /// Those that are read as another type.
+    WhereRead,
+    /// All: the parts of a recursive query must have the same types, lengths included.
+    Always,
+    /// None: what is selected is compared with columns as they are.
+    Never,
+}
+
+/// How the rows of queries are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetOperator {
+    Union,
+    UnionAll,
+    Intersect,
+    IntersectAll,
+    Except,
+    ExceptAll,
+}
+
+impl SetOperator {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::Union => "UNION",
+            Self::UnionAll => "UNION ALL",
+            Self::Intersect => "INTERSECT",
+            Self::IntersectAll => "INTERSECT ALL",
+            Self::Except => "EXCEPT",
+            Self::ExceptAll => "EXCEPT ALL",
+        }
+    }
+}
+
+/// A query.
 #[derive(Clone, Debug)]
 pub(crate) struct SelectQuery {
     pub(crate) root: fn() -> &'static EntityMeta,
     pub(crate) selection: Selection,
     pub(crate) list: SelectList,
-    pub(crate) distinct: bool,
+    pub(crate) distinct: Distinct,
+    /// What the rows come from, where that is not the table of the entity.
+    pub(crate) from: Option<FromItem>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) group_by: Vec<Term>,
+    pub(crate) having: Vec<Expression>,
+    /// If these are given, the rows are theirs; only order, limit and offset are the query's own.
+    pub(crate) combined: Option<Combined>,
+}
+
+/// The rows of two queries, put together.
+#[derive(Clone, Debug)]
+pub(crate) struct Combined {
+    pub(crate) left: Arc<SelectQuery>,
+    pub(crate) operator: SetOperator,
+    pub(crate) right: Arc<SelectQuery>,
+}
+
+impl SelectQuery {
+    /// A query for the rows of a selection.
+    pub(crate) const fn new(root: fn() -> &'static EntityMeta, selection: Selection, list: SelectList) -> Self {
+        Self {
+            root,
+            selection,
+            list,
+            distinct: Distinct::All,
+            from: None,
+            joins: Vec::new(),
+            group_by: Vec::new(),
+            having: Vec::new(),
+            combined: None,
+        }
+    }
+}
+
+impl SelectQuery {
+    /// Of a combination only the result can be ordered, by its columns, and cut off.
+    fn check_combined(&self) -> Result<(), Error> {
+        let is_column = |order: &OrderTerm| matches!(order.term, Term::Output { source: OWN, .. });
+        let message = if !self.selection.order.iter().all(is_column) {
+            "the rows of a union are ordered by its columns: order_by_result()"
+        } else if !self.selection.filter.is_empty()
+            || !self.joins.is_empty()
+            || !self.group_by.is_empty()
+            || !self.having.is_empty()
+            || !matches!(self.distinct, Distinct::All)
+            || self.selection.lock.is_some()
+        {
+            "the rows of a union are those of its parts: filter, join, group or lock these, or query from as_table()"
+        } else {
+            return Ok(());
+        };
+        Err(Error::validation(self.selection.meta.name, message))
+    }
+}
+
+/// A common table expression that was written.
+#[derive(Debug)]
+pub(super) struct WrittenCte {
+    pub(super) source: u32,
+    pub(super) name: String,
+    /// `None` while it is being written: it may speak of itself.
+    pub(super) text: Option<String>,
 }
 
 /// The rows of a query.
@@ -35,8 +158,8 @@ pub(crate) struct SelectQuery {
 /// [`Error::Validation`] for what cannot be selected, [`Error::Conversion`] for a value that cannot be bound.
 pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let text = writer.query(query)?;
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    let text = writer.outermost(query)?;
+    Ok(writer.statement(&text))
 }
 
 /// How many rows a query has, with its limit and offset.
@@ -45,42 +168,306 @@ pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error
 /// As [`query`].
 pub(crate) fn count_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let text = format!("SELECT count(*) FROM ({}) AS q", writer.query(query)?);
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    let text = format!("SELECT count(*) FROM ({}) AS q", writer.outermost(query)?);
+    Ok(writer.statement(&text))
+}
+
+/// Whether a query has rows.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn exists_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
+    let mut writer = Writer::new(view);
+    let text = format!("SELECT EXISTS ({})", writer.outermost(query)?);
+    Ok(writer.statement(&text))
 }
 
 impl Writer<'_> {
-    fn query(&mut self, query: &SelectQuery) -> Result<String, Error> {
+    /// The statement, with its common table expressions in front.
+    pub(super) fn statement(mut self, text: &str) -> Statement {
+        let with = self.take_ctes();
+        Statement { text: self.view().finish(format!("{with}{text}")), params: self.into_params() }
+    }
+
+    /// `WITH …`, or nothing.
+    fn take_ctes(&mut self) -> String {
+        let texts: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
+        let recursive = if self.recursive { "RECURSIVE " } else { "" };
+        if texts.is_empty() { String::new() } else { format!("WITH {recursive}{} ", texts.join(", ")) }
+    }
+
+    fn outermost(&mut self, query: &SelectQuery) -> Result<String, Error> {
+        let entity = self.metadata().of(query.selection.meta)?;
+        let mut scope = Scope::new(ROOT.to_owned(), entity.index);
+        if query.combined.is_some() {
+            Ok(self.nested(&mut scope, query)?.0)
+        } else {
+            Ok(self.body(&mut scope, query)?.0)
+        }
+    }
+
+    /// A query inside of another one, and how many columns it has.
+    ///
+    /// # Errors
+    /// As [`query`].
+    pub(super) fn nested(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
+        if let Some(combined) = &query.combined {
+            query.check_combined()?;
+            let (left, width) = self.nested(scope, &combined.left)?;
+            let (right, _) = self.nested(scope, &combined.right)?;
+            let mut text = format!("({left}) {} ({right})", combined.operator.sql());
+            self.push_end(scope, query, &mut text)?;
+            return Ok((text, width));
+        }
+        let entity = self.metadata().of(query.selection.meta)?;
+        let entered = scope.enter_level(self.alias(), entity.index);
+        let outcome = self.body(scope, query);
+        scope.leave(entered);
+        outcome
+    }
+
+    /// The text of a query whose level is entered.
+    fn body(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
+        self.shares |= !query.group_by.is_empty() || matches!(query.distinct, Distinct::On(_));
         let plan = &query.selection;
         let entity = self.metadata().of(plan.meta)?;
-        let seen = self.seen(ROOT, entity)?;
-        let mut scope = Scope::new(ROOT.to_owned(), entity.index);
-        let mut list = Vec::new();
-        match &query.list {
-            SelectList::Projection(meta) => {
-                self.projection(&mut scope, &FieldPath::root(query.root), meta, &mut Vec::new(), &mut list)?;
+        let alias = scope.alias().to_owned();
+        // All names are known before anything is written that may speak of them.
+        if let Some(source) = &query.from {
+            scope.add_source(source.number, alias.clone(), entity.index);
+        }
+        let mut frames = Vec::with_capacity(query.joins.len());
+        for join in &query.joins {
+            frames.push(match &join.joined {
+                Joined::Source(source) => {
+                    let next = self.alias();
+                    Some(scope.add_source(source.number, next, source.entity(self.metadata(), entity)?))
+                }
+                Joined::Relation(_) => None,
+            });
+        }
+        for join in &query.joins {
+            if let Joined::Relation(path) = &join.joined {
+                self.join_path(scope, path, join.kind.sql())?;
             }
         }
-        let filter = self.filter(&mut scope, &plan.filter)?;
-        let order = self.order(&mut scope, &plan.order)?;
-        let mut text = "SELECT ".to_owned();
-        if query.distinct {
-            text.push_str("DISTINCT ");
+        let mut entity_joins = String::new();
+        let list = self.select_list(scope, query, entity, &alias, &mut entity_joins)?;
+        let distinct = match &query.distinct {
+            Distinct::All => String::new(),
+            Distinct::Once => "DISTINCT ".to_owned(),
+            Distinct::On(terms) => format!("DISTINCT ON ({}) ", self.grouping(scope, terms)?),
+        };
+        let filter = self.filter(scope, &plan.filter)?;
+        let group_by = self.grouping(scope, &query.group_by)?;
+        let having = self.filter(scope, &query.having)?;
+        let mut end = String::new();
+        self.push_end(scope, query, &mut end)?;
+        let mut joined = String::new();
+        for (join, frame) in query.joins.iter().zip(frames) {
+            if let (Joined::Source(source), Some(frame)) = (&join.joined, frame) {
+                self.push_join(scope, join, source, frame, &mut joined)?;
+            }
         }
-        let _ = write!(text, "{} FROM {}{}", list.join(", "), seen.table, scope.joins());
-        seen.push_where(&mut text, &[&filter]);
-        if !order.is_empty() {
-            let _ = write!(text, " ORDER BY {order}");
+        let mut text = format!("SELECT {distinct}{} FROM ", list.join(", "));
+        match &query.from {
+            None => {
+                let seen = self.seen(&alias, entity)?;
+                let _ = write!(text, "{}{entity_joins}{}{joined}", seen.table, scope.joins());
+                seen.push_where(&mut text, &[&filter]);
+            }
+            Some(source) => {
+                let item = self.source_item(scope, source, &alias)?;
+                let _ = write!(text, "{item}{}{joined}", scope.joins());
+                if !filter.is_empty() {
+                    let _ = write!(text, " WHERE {filter}");
+                }
+            }
         }
-        if let Some(limit) = plan.limit {
-            let _ = write!(text, " LIMIT {}", self.bind_count(limit));
+        for (word, clause) in [("GROUP BY", group_by), ("HAVING", having)] {
+            if !clause.is_empty() {
+                let _ = write!(text, " {word} {clause}");
+            }
         }
-        if let Some(offset) = plan.offset {
-            let _ = write!(text, " OFFSET {}", self.bind_count(offset));
-        }
+        text.push_str(&end);
         if let Some(lock) = plan.lock {
             push_lock(&mut text, lock);
         }
-        Ok(text)
+        Ok((text, list.len()))
+    }
+
+    /// Appends order, limit and offset.
+    fn push_end(&mut self, scope: &mut Scope, query: &SelectQuery, out: &mut String) -> Result<(), Error> {
+        let order = self.order(scope, &query.selection.order)?;
+        if !order.is_empty() {
+            let _ = write!(out, " ORDER BY {order}");
+        }
+        if let Some(limit) = query.selection.limit {
+            let _ = write!(out, " LIMIT {}", self.bind_count(limit));
+        }
+        if let Some(offset) = query.selection.offset {
+            let _ = write!(out, " OFFSET {}", self.bind_count(offset));
+        }
+        Ok(())
+    }
+
+    fn select_list(
+        &mut self,
+        scope: &mut Scope,
+        query: &SelectQuery,
+        entity: &EntityDef,
+        alias: &str,
+        joins: &mut String,
+    ) -> Result<Vec<String>, Error> {
+        let mut list = Vec::new();
+        match &query.list {
+            SelectList::Entity if alias == ROOT && query.from.is_none() => {
+                let mut columns = String::new();
+                Shape::of(entity).push(self, &mut columns, joins)?;
+                list.push(columns);
+            }
+            SelectList::Entity => {
+                let message = "a query inside of another one has no entities: select columns of it";
+                return Err(Error::validation(entity.meta.name, message));
+            }
+            SelectList::Projection(meta) => {
+                self.projection(scope, &FieldPath::root(query.root), meta, &mut Vec::new(), &mut list)?;
+            }
+            SelectList::Terms(terms) => {
+                for selected in terms {
+                    self.push_selected(scope, selected, &mut list)?;
+                }
+            }
+        }
+        Ok(list)
+    }
+
+    /// One column of the result, cast to the type that it is read as.
+    fn push_selected(
+        &mut self,
+        scope: &mut Scope,
+        selected: &SelectedTerm,
+        list: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if let Term::Column { path, property } = &selected.term {
+            for column in self.locate(scope, path, *property)?.columns {
+                let mut text = column.text;
+                let is_cast = match self.casts {
+                    Casts::WhereRead => column.sql_type.is_some(),
+                    Casts::Always => true,
+                    Casts::Never => false,
+                };
+                push_travel_cast(&mut text, is_cast, column.pg);
+                list.push(text);
+            }
+            return Ok(());
+        }
+        let text = self.term(scope, &selected.term)?;
+        let is_cast = self.casts != Casts::Never && may_be_other(&selected.term);
+        list.push(match selected.pg.filter(|_| is_cast) {
+            Some(pg) => format!("({text})::{}", pg.name),
+            None => text,
+        });
+        Ok(())
+    }
+
+    /// Terms to group or partition by, separated by commas.
+    pub(super) fn grouping(&mut self, scope: &mut Scope, terms: &[Term]) -> Result<String, Error> {
+        let mut list = Vec::new();
+        for term in terms {
+            match term {
+                Term::Column { path, property } => {
+                    let columns = self.locate(scope, path, *property)?.columns;
+                    list.extend(columns.into_iter().map(|column| column.text));
+                }
+                term => list.push(self.term(scope, term)?),
+            }
+        }
+        Ok(list.join(", "))
+    }
+
+    /// ` LEFT JOIN LATERAL (…) AS t1("c0") ON …`
+    fn push_join(
+        &mut self,
+        scope: &mut Scope,
+        join: &Join,
+        source: &FromItem,
+        frame: usize,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let alias = scope.source_alias(source.number).unwrap_or_default().to_owned();
+        let mut on = self.filter(scope, &join.on)?;
+        let item = if let FromKind::Entity(meta) = source.kind {
+            let entity = self.metadata().of(meta())?;
+            let seen = self.seen(&alias, entity)?;
+            seen.push_and(&mut on);
+            seen.table
+        } else {
+            self.source_item(scope, source, &alias)?
+        };
+        let kind = match join.kind {
+            JoinKind::Cross if !on.is_empty() => JoinKind::Inner,
+            kind => kind,
+        };
+        if on.is_empty() && kind != JoinKind::Cross {
+            on.push_str("TRUE");
+        }
+        out.push_str(kind.sql());
+        if join.lateral {
+            out.push_str("LATERAL ");
+        }
+        // What its own to-one relations lead to is there before the condition speaks of it.
+        match scope.joins_of(frame) {
+            "" => out.push_str(&item),
+            joins => {
+                let _ = write!(out, "({item}{joins})");
+            }
+        }
+        if !on.is_empty() {
+            let _ = write!(out, " ON {on}");
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a common table expression stands in front of the statement; answers with its name.
+    pub(super) fn cte(
+        &mut self,
+        number: u32,
+        name: &str,
+        write: impl FnOnce(&mut Self) -> Result<String, Error>,
+    ) -> Result<String, Error> {
+        let mut quoted = String::new();
+        push_identifier(&mut quoted, name);
+        if let Some(known) = self.ctes.iter().find(|cte| cte.source == number || cte.name == name) {
+            if known.source == number {
+                return Ok(quoted);
+            }
+            let message = format!("two common table expressions are called {quoted}: give one another name");
+            return Err(Error::Validation { entity: None, message });
+        }
+        if let Some(entity) = self.metadata().entities.iter().find(|entity| entity.table == name) {
+            let message =
+                format!("a common table expression called {quoted} would hide the table of {}", entity.meta.name);
+            return Err(Error::validation(entity.meta.name, message));
+        }
+        self.ctes.push(WrittenCte { source: number, name: name.to_owned(), text: None });
+        let text = write(self)?;
+        // What it needs was written meanwhile, and stands in front of it.
+        let position = self.ctes.iter().position(|cte| cte.source == number);
+        if let Some(position) = position {
+            let mut cte = self.ctes.remove(position);
+            cte.text = Some(text);
+            self.ctes.push(cte);
+        }
+        Ok(quoted)
+    }
+}
+
+/// Whether the server may answer with another type than the one that is read.
+const fn may_be_other(term: &Term) -> bool {
+    match term {
+        Term::Output { .. } => false,
+        Term::Aggregate(aggregate) => !matches!(aggregate.function.as_bytes(), b"count"),
+        _ => true,
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::condition::{Writer, not_a_relation};
 use super::expression::{Expression, Quantifier};
 use super::identifier::push_column;
+use super::placed::not_joined;
 use super::scope::Scope;
 use super::select::push_column_pairs;
 use super::term::Aggregate;
@@ -77,7 +78,7 @@ impl<'a> Writer<'a> {
         out: &mut String,
     ) -> Result<(), Error> {
         let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
-        let entered = scope.enter_rows(alias, target.index, prefix);
+        let entered = scope.enter_rows(alias, target.index, path.source(), prefix);
         let mut text = String::new();
         self.expression(scope, condition, &mut text)?;
         let joins = scope.leave(entered);
@@ -135,13 +136,13 @@ impl<'a> Writer<'a> {
     ) -> Result<bool, Error> {
         let mut follow = None;
         for path in paths {
-            follow = self.first_many(scope, path.hops())?.map(|hops| (*path, hops)).or(follow);
+            follow = self.first_many(scope, path)?.map(|hops| (*path, hops)).or(follow);
         }
         let Some((path, hops)) = follow else { return Ok(false) };
         let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
-        let entered = scope.enter_rows(alias, target.index, prefix);
+        let entered = scope.enter_rows(alias, target.index, path.source(), prefix);
         for path in paths {
-            while let Some(hops) = self.first_many(scope, path.hops())? {
+            while let Some(hops) = self.first_many(scope, path)? {
                 self.join_rows(scope, path, hops)?;
             }
         }
@@ -154,12 +155,42 @@ impl<'a> Writer<'a> {
 
     /// Joins the rows of a further to-many relation to the current FROM list.
     fn join_rows(&mut self, scope: &mut Scope, path: &FieldPath, hops: usize) -> Result<(), Error> {
-        let home = scope.home(path.hops());
+        self.join_rows_as(scope, path, hops, " JOIN ")
+    }
+
+    fn join_rows_as(&mut self, scope: &mut Scope, path: &FieldPath, hops: usize, join: &str) -> Result<(), Error> {
+        let home = scope.home(path.source(), path.hops()).ok_or_else(|| not_joined(path))?;
         let (frame, start) = (home.index, home.hops);
         let (Rows { alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
         // `FROM a AS t1 JOIN pivot AS t2 ON …` is one item of the FROM list.
         let item = if from.contains(" JOIN ") { format!("({from})") } else { from };
-        scope.join(frame, prefix.get(start..).unwrap_or_default(), &alias, &format!(" JOIN {item} ON {link}"));
+        scope.join(frame, prefix.get(start..).unwrap_or_default(), &alias, &format!("{join}{item} ON {link}"));
+        Ok(())
+    }
+
+    /// Joins every relation of a path that is not joined yet, to-many ones, too: a row for each of the related rows.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if the path is none of the query.
+    pub(super) fn join_path(&mut self, scope: &mut Scope, path: &FieldPath, join: &str) -> Result<(), Error> {
+        for count in 1..=path.hops().len() {
+            let (before, last) = path.hops().split_at(count - 1);
+            let Some(hop) = last.first() else { break };
+            let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
+            let (alias, entity) = self.place(scope, &head)?;
+            let home = scope.home(path.source(), before).ok_or_else(|| not_joined(path))?;
+            let (frame, start) = (home.index, home.hops);
+            let prefix = path.hops().get(start..count).unwrap_or_default();
+            if scope.joined(frame, prefix).is_some() {
+                continue;
+            }
+            let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
+            if relation.meta.kind.is_to_many() {
+                self.join_rows_as(scope, path, count, join)?;
+            } else {
+                self.join_one(scope, (frame, prefix), (&alias, entity), *hop, join)?;
+            }
+        }
         Ok(())
     }
 }

@@ -6,8 +6,9 @@ use super::condition::{Writer, no_column};
 use super::identifier::{push_array_cast, push_cast, push_element_cast, push_list};
 use super::parameter::Param;
 use super::placed::Placed;
+use super::query::Casts;
 use super::scope::Scope;
-use super::term::{Aggregate, Bound, Piece, Term};
+use super::term::{Aggregate, Bound, Piece, Term, WindowCall};
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{PropertyDef, SqlType};
@@ -131,6 +132,24 @@ impl<'a> Writer<'a> {
                 scope.come_back(&entered);
                 outcome?;
             }
+            Term::Output { source, column } => match scope.source_alias(*source) {
+                Some(alias) => {
+                    let _ = write!(out, "{alias}.\"c{column}\"");
+                }
+                None => {
+                    let entity = self.metadata().entities[scope.start()].meta.name;
+                    let message = "a column of a sub-query is used that is not joined to this query";
+                    return Err(Error::validation(entity, message));
+                }
+            },
+            Term::Query(query) => {
+                // What it is compared with is a column as it is.
+                let casts = std::mem::replace(&mut self.casts, Casts::Never);
+                let (text, _) = self.nested(scope, query)?;
+                self.casts = casts;
+                let _ = write!(out, "({text})");
+            }
+            Term::Window(window) => self.push_window(scope, window, out)?,
         }
         Ok(())
     }
@@ -238,8 +257,13 @@ impl<'a> Writer<'a> {
             column: like.map_or("(an expression)", |like| like.column).to_owned(),
             message: error.message,
         })?;
-        self.params.push(Param::One(value.pg, bytes));
-        let _ = write!(out, "${}::{}", self.params.len(), value.pg.name);
+        let known =
+            self.shares.then(|| self.params.iter().position(|param| param.is(value.pg, bytes.as_ref()))).flatten();
+        let number = known.map_or(self.params.len(), |known| known) + 1;
+        if known.is_none() {
+            self.params.push(Param::One(value.pg, bytes));
+        }
+        let _ = write!(out, "${number}::{}", value.pg.name);
         if let Some(like) = like {
             if value.pg == like.pg {
                 push_cast(out, like.sql_type);
@@ -249,6 +273,21 @@ impl<'a> Writer<'a> {
                 push_element_cast(out, like.sql_type);
             }
         }
+        Ok(())
+    }
+
+    /// `function OVER (PARTITION BY … ORDER BY …)`
+    fn push_window(&mut self, scope: &mut Scope, window: &WindowCall, out: &mut String) -> Result<(), Error> {
+        self.push_term(scope, &window.function, None, out)?;
+        let mut clauses = Vec::new();
+        if !window.partition.is_empty() {
+            clauses.push(format!("PARTITION BY {}", self.grouping(scope, &window.partition)?));
+        }
+        if !window.order.is_empty() {
+            clauses.push(format!("ORDER BY {}", self.order(scope, &window.order)?));
+        }
+        clauses.extend(window.frame.clone());
+        let _ = write!(out, " OVER ({})", clauses.join(" "));
         Ok(())
     }
 

@@ -16,6 +16,8 @@ struct Frame {
     /// The path from the level's start to the frame's entity.
     prefix: Vec<u16>,
     is_level: bool,
+    /// What was joined under a name of its own: its number. 0 for the entity that the level is of.
+    source: u32,
 }
 
 /// The FROM lists around a term. The current one is where it stands.
@@ -31,13 +33,21 @@ impl Scope {
     /// A query of an entity.
     pub(super) fn new(alias: String, entity: usize) -> Self {
         let mut scope = Self { frames: Vec::new(), current: 0 };
-        scope.push(alias, entity, Vec::new(), true, None);
+        scope.push(alias, entity, (0, Vec::new()), true, None);
         scope
     }
 
-    fn push(&mut self, alias: String, entity: usize, prefix: Vec<u16>, is_level: bool, parent: Option<usize>) {
+    fn push(
+        &mut self,
+        alias: String,
+        entity: usize,
+        (source, prefix): (u32, Vec<u16>),
+        is_level: bool,
+        parent: Option<usize>,
+    ) {
         self.current = self.frames.len();
-        self.frames.push(Frame { alias, entity, joined: Vec::new(), sql: String::new(), parent, prefix, is_level });
+        let (joined, sql) = (Vec::new(), String::new());
+        self.frames.push(Frame { alias, entity, joined, sql, parent, prefix, is_level, source });
     }
 
     fn frame(&self, index: usize) -> &Frame {
@@ -57,21 +67,42 @@ impl Scope {
     /// Opens a query of its own inside of the current one.
     pub(super) fn enter_level(&mut self, alias: String, entity: usize) -> Entered {
         let outer = self.current;
-        self.push(alias, entity, Vec::new(), true, Some(outer));
+        self.push(alias, entity, (0, Vec::new()), true, Some(outer));
         Entered(outer)
     }
 
     /// Opens a FROM list for the rows that a path of the current level leads to.
-    pub(super) fn enter_rows(&mut self, alias: String, entity: usize, path: Vec<u16>) -> Entered {
+    pub(super) fn enter_rows(&mut self, alias: String, entity: usize, source: u32, path: Vec<u16>) -> Entered {
         let outer = self.current;
-        self.push(alias, entity, path, false, Some(outer));
+        self.push(alias, entity, (source, path), false, Some(outer));
         Entered(outer)
     }
 
     /// Closes the current FROM list, and answers with its joins.
     pub(super) fn leave(&mut self, entered: Entered) -> String {
+        let sql = std::mem::take(&mut self.frames[self.current].sql);
+        // What was joined under names of its own goes along.
+        self.frames.truncate(self.current);
         self.current = entered.0;
-        self.frames.pop().map(|frame| frame.sql).unwrap_or_default()
+        sql
+    }
+
+    /// Adds what is joined to the current query under a name of its own: the frame.
+    pub(super) fn add_source(&mut self, source: u32, alias: String, entity: usize) -> usize {
+        let current = self.current;
+        self.push(alias, entity, (source, Vec::new()), true, Some(current));
+        self.current = current;
+        self.frames.len() - 1
+    }
+
+    /// The joins of a frame.
+    pub(super) fn joins_of(&self, frame: usize) -> &str {
+        &self.frame(frame).sql
+    }
+
+    /// The alias of what was joined under a name of its own, in this query or one around it.
+    pub(super) fn source_alias(&self, source: u32) -> Option<&str> {
+        self.frames.iter().rev().find(|frame| frame.source == source).map(|frame| frame.alias.as_str())
     }
 
     /// Closes a query whose entity is in a FROM list around it: its joins stand there.
@@ -115,16 +146,23 @@ impl Scope {
         self.frame(self.level()).entity
     }
 
-    /// Where a path is found: the frame, its alias and entity, and how many hops lead there.
-    pub(super) fn home(&self, path: &[u16]) -> Home<'_> {
+    /// Where a path is found: the frame, its alias and entity, and how many hops lead there; `None` if what it starts at was
+    /// not joined.
+    pub(super) fn home(&self, source: u32, path: &[u16]) -> Option<Home<'_>> {
         let mut index = self.current;
-        loop {
+        let index = loop {
             let frame = self.frame(index);
-            match frame.parent {
-                Some(parent) if !frame.is_level && !path.starts_with(&frame.prefix) => index = parent,
-                _ => break Home { index, alias: &frame.alias, entity: frame.entity, hops: frame.prefix.len() },
+            if frame.source == source && path.starts_with(&frame.prefix) {
+                break index;
             }
-        }
+            match frame.parent {
+                Some(parent) if !frame.is_level => index = parent,
+                _ if source == 0 => break index,
+                _ => break self.frames.iter().rposition(|frame| frame.source == source && frame.is_level)?,
+            }
+        };
+        let frame = self.frame(index);
+        Some(Home { index, alias: &frame.alias, entity: frame.entity, hops: frame.prefix.len() })
     }
 
     /// The alias of what was joined to a frame.

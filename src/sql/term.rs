@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::expression::{Expression, OrderTerm, Selection};
+use super::query::SelectQuery;
 use crate::entity::FieldPath;
 use crate::types::{ConversionError, PgType, ScalarType};
 
@@ -86,6 +87,28 @@ pub(crate) enum Term {
     },
     /// A term of the query around a sub-query.
     Outer(Box<Self>),
+    /// A column of a sub-query in the FROM list: which one, and at which position. Of [`OWN`], in an order: a column of the
+    /// result.
+    Output {
+        source: u32,
+        column: usize,
+    },
+    /// `(SELECT …)`
+    Query(Arc<SelectQuery>),
+    Window(Box<WindowCall>),
+}
+
+/// The number of the result itself, where terms speak of columns of sub-queries.
+pub(crate) const OWN: u32 = u32::MAX;
+
+/// A function over a window of rows: `function OVER (PARTITION BY … ORDER BY …)`.
+#[derive(Clone)]
+pub(crate) struct WindowCall {
+    pub(crate) function: Term,
+    pub(crate) partition: Vec<Term>,
+    pub(crate) order: Vec<OrderTerm>,
+    /// `ROWS BETWEEN … AND …`
+    pub(crate) frame: Option<String>,
 }
 
 /// A piece of raw SQL.
@@ -157,6 +180,11 @@ impl Term {
         Self::Raw(pieces)
     }
 
+    /// Whether it is a query, which may have many rows.
+    pub(crate) const fn is_query(&self) -> bool {
+        matches!(self, Self::Subquery(_) | Self::Query(_))
+    }
+
     /// The column whose type the term has, if it is known to be that of a column.
     pub(crate) fn exemplar(&self) -> Option<(&FieldPath, u16)> {
         match self {
@@ -171,6 +199,7 @@ impl Term {
             }
             Self::Outer(term) => term.exemplar(),
             Self::Subquery(select) => select.columns.first().and_then(Self::exemplar),
+            Self::Window(window) => window.function.exemplar(),
             _ => None,
         }
     }
@@ -199,6 +228,7 @@ impl Term {
             }
             Self::Bound(_) | Self::Rows(_) | Self::Configuration(_) | Self::Invalid(_) => {}
             Self::Subquery(_) | Self::Aggregate(_) | Self::Condition(_) | Self::Outer(_) => {}
+            Self::Output { .. } | Self::Query(_) | Self::Window(_) => {}
         }
     }
 }
@@ -262,6 +292,9 @@ impl fmt::Debug for Term {
             Self::Condition(condition) => condition.fmt(f),
             Self::Case { .. } => f.write_str("case"),
             Self::Outer(term) => term.fmt(f),
+            Self::Output { column, .. } => write!(f, "column {}", column + 1),
+            Self::Query(query) => write!(f, "(a query of {})", query.selection.meta.name),
+            Self::Window(window) => write!(f, "{:?} over a window", window.function),
         }
     }
 }

@@ -162,6 +162,12 @@ impl<'a> ColumnReader<'a> {
         }
     }
 
+    /// The error for NULL where a key was needed.
+    #[cold]
+    pub(crate) fn missing_key(&self) -> Error {
+        self.failed("it is NULL: the relation is missing")
+    }
+
     #[cold]
     fn failed(&self, message: impl Into<String>) -> Error {
         self.error(self.next.saturating_sub(1), message)

@@ -5,6 +5,8 @@ use howdah::testing::TestDatabase;
 
 use crate::support::Fixture;
 
+#[path = "../../examples/chinook/analysis.rs"]
+mod analysis;
 #[path = "../../examples/chinook/entities.rs"]
 mod entities;
 #[path = "../../examples/chinook/playlist.rs"]
@@ -46,6 +48,18 @@ async fn every_report_is_what_sql_answers() {
     let Some(shop) = shop().await else { return };
     let reports = reports::all(&shop.em()).await.unwrap();
     assert_eq!(reports.len(), 12);
+    for report in reports {
+        assert!(!report.rows.is_empty(), "{}", report.title);
+        assert_eq!(report.rows, shop.rows(report.sql).await, "{}", report.title);
+    }
+}
+
+#[tokio::test]
+async fn every_question_to_the_numbers_is_one_statement_and_what_sql_answers() {
+    let Some(shop) = shop().await else { return };
+    shop.forget();
+    let reports = analysis::all(&shop.em()).await.unwrap();
+    assert_eq!((reports.len(), shop.log.round_trips()), (10, 10));
     for report in reports {
         assert!(!report.rows.is_empty(), "{}", report.title);
         assert_eq!(report.rows, shop.rows(report.sql).await, "{}", report.title);

@@ -124,7 +124,7 @@ fn first_column(rows: &[Row]) -> Option<&[u8]> {
 }
 
 /// What `EXISTS` has said.
-pub(super) fn is_true(rows: &[Row]) -> bool {
+pub(in crate::manager) fn is_true(rows: &[Row]) -> bool {
     first_column(rows) == Some(&[1])
 }
 

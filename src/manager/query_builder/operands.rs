@@ -1,0 +1,49 @@
+//! Queries as operands of others: `is_in(query)`, `eq(query)`, `exists(query)`.
+
+use std::sync::Arc;
+
+use super::QueryBuilder;
+use crate::entity::Entity;
+use crate::metadata::ColumnType;
+use crate::query::{ExistsOperand, Expr, IntoExpr, IntoList};
+use crate::sql::{Expression, Piece, SelectList, SelectedTerm, Term};
+use crate::types::ScalarType;
+
+impl<T: Entity, O> QueryBuilder<T, O> {
+    /// The query in parentheses. What a find was asked for that only entities can have is no part of it.
+    fn into_term(self) -> Term {
+        match self.refused {
+            Some(message) => Term::Invalid(message.to_owned()),
+            None => Term::Query(Arc::new(self.query)),
+        }
+    }
+}
+
+/// What the query selects is the list; columns of the query around it are `outer()`.
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>, T: Entity> IntoList<R, V> for QueryBuilder<T, W> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_list(self) -> Term {
+        self.into_term()
+    }
+}
+
+/// The value of the row that it selects; NULL if there is none. If there are several, that is an error of the server.
+impl<R: Entity, V: ScalarType, W: ColumnType<Operand = V>, T: Entity> IntoExpr<R, V> for QueryBuilder<T, W> {
+    type Type = Option<V>;
+
+    fn into_expr(self) -> Expr<R, Option<V>> {
+        Expr::new(self.into_term())
+    }
+}
+
+impl<T: Entity, O> ExistsOperand for QueryBuilder<T, O> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_exists(mut self) -> Expression {
+        // Only whether there are rows matters.
+        if matches!(self.query.list, SelectList::Entity) {
+            let one = Term::Raw(vec![Piece::Text("1".to_owned())]);
+            self.query.list = SelectList::Terms(vec![SelectedTerm { term: one, pg: None }]);
+        }
+        Expression::Holds(Term::Raw(vec![Piece::Text("EXISTS ".to_owned()), Piece::Term(self.into_term())]))
+    }
+}
