@@ -8,6 +8,7 @@ use crate::entity::{Entity, IntoEntity, Managed, Ref};
 use crate::error::Error;
 use crate::unit_of_work::UnitOfWork;
 
+mod bulk;
 mod find;
 mod keys;
 mod load;
@@ -21,6 +22,7 @@ mod sql;
 mod transaction;
 mod write;
 
+pub use bulk::{CopyItem, NativeDelete, NativeUpdate, Upsert};
 pub use find::{CursorFind, Find, IntoCursor, Page};
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;

@@ -27,6 +27,7 @@ macro_rules! for_every_key_form {
     };
 }
 
+mod assign;
 mod column;
 mod condition;
 mod criteria;
@@ -41,9 +42,12 @@ mod order;
 mod path;
 mod populate;
 mod projection_check;
+mod property_list;
 mod relation_check;
 mod strategy;
 
+pub(crate) use assign::Assignment;
+pub use assign::{Assign, ColumnValue};
 pub use column::Column;
 pub use condition::Condition;
 pub use criteria::Criteria;
@@ -59,5 +63,7 @@ pub use path::{LoadPath, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;
+pub use property_list::PropertyList;
+pub(crate) use property_list::PropertyName;
 pub use relation_check::*;
 pub use strategy::LoadStrategy;

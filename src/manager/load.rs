@@ -78,6 +78,7 @@ impl<T: Entity> Ref<T> {
         async move {
             if let Ok(loaded) = reference.get()
                 && em.graph().owns(&*loaded.cell)
+                && !loaded.any().is_stale()
             {
                 return Ok(loaded);
             }
