@@ -104,9 +104,9 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FlushSummary, IdAllocation,
-    IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation,
-    Remove, Repeatedly, Row, Savepoint, Select, Sql, Transaction, Upsert,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FlushSummary, HasRepository,
+    IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain,
+    Propagation, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Select, Sql, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -114,8 +114,8 @@ pub use metadata::{
 };
 pub use orm::Orm;
 pub use query::{
-    Assign, Column, ColumnValue, Condition, Criteria, Expr, IntoExpr, IntoOrder, Items, LoadPath, LoadStrategy,
-    LockMode, Order, Populate, PopulatePath, PropertyList, SomeItems, ToMany, ToOne,
+    Assign, Column, ColumnValue, Condition, Criteria, EqualTo, Expr, IntoExpr, IntoOrder, Items, LoadPath,
+    LoadStrategy, LockMode, Order, Populate, PopulatePath, PropertyList, SomeItems, ToMany, ToOne,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

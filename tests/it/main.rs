@@ -68,6 +68,7 @@ mod projections;
 mod propagation;
 mod proxy;
 mod relation_filters;
+mod repositories;
 mod retries;
 mod rollback_memory;
 mod round_trips;

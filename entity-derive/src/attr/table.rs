@@ -1,7 +1,7 @@
 //! The attributes of the struct: `#[entity(…)]`, `#[index(…)]`, `#[unique(…)]` and `#[check(…)]`.
 
 use proc_macro2::Span;
-use syn::LitStr;
+use syn::{LitStr, Type};
 
 use super::Arguments;
 use super::relation::deferrable;
@@ -13,6 +13,7 @@ pub struct EntityOptions {
     pub table: Option<LitStr>,
     pub schema: Option<LitStr>,
     pub comment: Option<LitStr>,
+    pub repository: Option<Type>,
 }
 
 /// Reads `#[entity(…)]`.
@@ -21,8 +22,9 @@ pub fn entity(mut arguments: Arguments<'_>) -> EntityOptions {
         table: arguments.string("table"),
         schema: arguments.string("schema"),
         comment: arguments.string("comment"),
+        repository: arguments.type_name("repository"),
     };
-    arguments.finish(&["table", "schema", "comment"]);
+    arguments.finish(&["table", "schema", "comment", "repository"]);
     options
 }
 
