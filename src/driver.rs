@@ -5,6 +5,7 @@
 
 mod cancel;
 mod connection;
+mod copy_in;
 mod ended;
 mod executor;
 mod log;
@@ -14,6 +15,7 @@ mod statement_cache;
 mod transaction;
 
 pub(crate) use connection::{Answer, Connection};
+pub(crate) use copy_in::CopyIn;
 pub(crate) use executor::{Connect, Executor, LazyExecutor};
 pub use log::StatementLog;
 pub(crate) use pool::{Pool, PoolOptions};

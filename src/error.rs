@@ -238,6 +238,15 @@ pub enum Error {
     )]
     TransactionAborted,
 
+    /// A row of a [`copy_in`](crate::EntityManager::copy_in) was refused; nothing was written.
+    #[error("row {row}: {source}")]
+    Row {
+        /// Which row, from 1.
+        row: u64,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
+
     /// The transaction was to be committed, but a part of it that had joined it, by
     /// [`Propagation::Required`](crate::Propagation::Required) and the like, has failed. It was rolled back.
     #[error(
@@ -294,7 +303,11 @@ impl Error {
     /// available.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::SerializationFailure { .. } | Self::Deadlock { .. } | Self::LockNotAvailable { .. })
+        match self {
+            Self::Row { source, .. } => source.is_retryable(),
+            Self::SerializationFailure { .. } | Self::Deadlock { .. } | Self::LockNotAvailable { .. } => true,
+            _ => false,
+        }
     }
 
     /// The SQLSTATE that the server answered with, if it did.
@@ -303,6 +316,18 @@ impl Error {
         match self {
             Self::Connection { sqlstate, .. } => sqlstate.as_deref(),
             Self::LockNotAvailable { .. } => Some("55P03"),
+            Self::Row { source, .. } => source.sqlstate(),
+            error => error.driver()?.code().map(tokio_postgres::error::SqlState::code),
+        }
+    }
+
+    /// The server's answer to a statement, with all its fields.
+    pub(crate) fn server(&self) -> Option<&tokio_postgres::error::DbError> {
+        self.driver()?.as_db_error()
+    }
+
+    fn driver(&self) -> Option<&tokio_postgres::Error> {
+        match self {
             Self::UniqueViolation { source, .. }
             | Self::ForeignKeyViolation { source, .. }
             | Self::NotNullViolation { source, .. }
@@ -313,7 +338,7 @@ impl Error {
             | Self::QueryCanceled { source }
             | Self::ReadOnlyTransaction { source }
             | Self::CommitOutcomeUnknown { source }
-            | Self::Database { source, .. } => source.code().map(tokio_postgres::error::SqlState::code),
+            | Self::Database { source, .. } => Some(source),
             _ => None,
         }
     }

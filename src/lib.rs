@@ -104,9 +104,10 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CursorFind, EntityManager, EntitySql, Find, FlushSummary, IdAllocation, IntoCursor,
-    IntoKey, Loading, MappedSql, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Row,
-    Savepoint, Sql, SqlParameter, SqlText, Transaction,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FlushSummary, HasRepository,
+    IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain,
+    Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql, SqlParameter,
+    SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -115,11 +116,11 @@ pub use metadata::{
 pub use orm::Orm;
 pub use query::functions;
 pub use query::{
-    Aggregated, Alias, Column, Condition, ContainsOperand, Criteria, DerivedTable, ExistsOperand, Expr, Filter,
-    FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList, IntoOrder, Items, JoinPath,
-    JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath, RelationOperand,
-    Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand,
-    TupleOperators, TypedExpr, WindowFunction, WindowSpec,
+    Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
+    ExistsOperand, Expr, Filter, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList,
+    IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath,
+    PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany,
+    ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -26,6 +26,7 @@ pub use uuid::Uuid;
 
 pub use crate::entity::{Entity, FieldPath, FieldSet, describe};
 pub use crate::error::Error;
+pub use crate::manager::{HasRepository, Repository};
 pub use crate::metadata::{
     CheckMeta, EntityMeta, EntityRegistration, FilterMeta, GraphLink, IndexMeta, Property, PropertyMeta, RelationKind,
 };

@@ -4,6 +4,7 @@
 //! carries: rows travel as one array a column (rule C4), so prepared statements are found again.
 
 mod condition;
+mod copy_in;
 pub(crate) mod ddl;
 mod delete;
 mod expression;
@@ -12,6 +13,7 @@ mod identifier;
 mod insert;
 mod keys;
 mod lock;
+mod native;
 mod page;
 mod parameter;
 mod parts;
@@ -21,6 +23,7 @@ mod plain;
 mod projection;
 mod query;
 mod related;
+mod restriction;
 mod row_filters;
 mod scalar;
 mod scope;
@@ -34,14 +37,17 @@ mod texts;
 mod together;
 pub(crate) mod transaction;
 mod update;
+mod upsert;
 mod view;
 
+pub(crate) use copy_in::{CopyFormat, CopyRow, copy_in, row_in_context};
 pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};
 pub(crate) use insert::insert;
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
 pub(crate) use lock::{LockStrength, LockWait, RowLock, row};
+pub(crate) use native::{Rows, SetProperty, SetValue, native_delete, native_update};
 pub(crate) use page::{PageOrder, RowPlace, Side, Window, exists_beyond, page};
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
 pub(crate) use parts::{Form, Part, Source, separately, together as parts_together};
@@ -59,4 +65,5 @@ pub(crate) use texts::{StatementTexts, Verb};
 pub(crate) use together::{read_back, together, together_delete, together_insert};
 pub(crate) use transaction::set_constraints;
 pub(crate) use update::{advance, park, returns_version, update};
+pub(crate) use upsert::{ConflictAction, ConflictTarget, conflicting, is_ambiguous, upsert};
 pub(crate) use view::View;

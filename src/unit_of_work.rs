@@ -26,20 +26,23 @@ mod plan;
 mod publish;
 mod scope;
 mod sights;
+mod stale_entities;
+mod standalone;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails panics")]
 mod tests;
 
-pub(crate) use bind::{bind, bind_stale};
+pub(crate) use bind::{CUT, bind, bind_stale};
 pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
-pub(crate) use merge::merge;
+pub(crate) use merge::{adopt_next_version, adopt_version, merge};
 pub(crate) use outcome::{Outcome, keys_in, stale, suppressed};
 pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
 pub(crate) use sights::Sights;
+pub(crate) use standalone::{column_types, for_each_value, identifies, insertion, prepare, push_values};
 
 /// The graph of one entity manager.
 pub(crate) struct UnitOfWork {

@@ -10,6 +10,8 @@ pub struct Entity {
     pub table: Option<LitStr>,
     pub schema: Option<LitStr>,
     pub comment: Option<LitStr>,
+    /// The type of the repository, where it is the program's own.
+    pub repository: Option<Type>,
     pub indexes: Vec<Index>,
     pub checks: Vec<Check>,
     pub filters: Vec<Filter>,

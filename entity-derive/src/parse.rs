@@ -22,6 +22,7 @@ pub fn entity(input: &DeriveInput, errors: &Errors) -> Option<Entity> {
         table: None,
         schema: None,
         comment: None,
+        repository: None,
         indexes: Vec::new(),
         checks: Vec::new(),
         filters: Vec::new(),
@@ -59,6 +60,7 @@ fn table_attributes(input: &DeriveInput, entity: &mut Entity, errors: &Errors) {
                 entity.table = options.table;
                 entity.schema = options.schema;
                 entity.comment = options.comment;
+                entity.repository = options.repository;
             }
             "index" => entity.indexes.push(attr::index(Arguments::parse(attribute, "index", errors), false, span)),
             "unique" => entity.indexes.push(attr::index(Arguments::parse(attribute, "unique", errors), true, span)),

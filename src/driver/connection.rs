@@ -135,6 +135,11 @@ impl Connection {
         self.client.batch_execute(text).await.map_err(|error| self.error(error))
     }
 
+    /// The driver's connection.
+    pub(super) fn client(&self) -> &tokio_postgres::Client {
+        &self.client
+    }
+
     /// Notes that an answer is waited for.
     pub(super) fn count_trip(&self) {
         if let Some(log) = &self.log {
@@ -151,7 +156,7 @@ impl Connection {
         error
     }
 
-    fn record(&self, text: &Arc<str>) {
+    pub(super) fn record(&self, text: &Arc<str>) {
         tracing::debug!(target: "howdah::sql", sql = &**text);
         if let Some(log) = &self.log {
             log.record(text);

@@ -89,6 +89,11 @@ impl TransactionConnection {
         Self { connection, sent: Mutex::new(sent), failed, conflict: Arc::default() }
     }
 
+    /// The connection, for what is sent while the transaction is open.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Whether the transaction has not ended yet.
     pub(crate) fn is_open(&self) -> bool {
         self.sent.lock().open
@@ -200,7 +205,7 @@ impl TransactionConnection {
     }
 
     /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer.
-    async fn while_open<T>(&self, request: impl Future<Output = T>) -> Result<T, Error> {
+    pub(super) async fn while_open<T>(&self, request: impl Future<Output = T>) -> Result<T, Error> {
         let mut request = pin!(request);
         let mut is_sent = false;
         poll_fn(|context| {
@@ -215,7 +220,7 @@ impl TransactionConnection {
     }
 
     /// Notes that the server has failed the transaction. What only this side did not accept has not.
-    fn note(&self, error: Option<&Error>) {
+    pub(super) fn note(&self, error: Option<&Error>) {
         let failed = error.is_some_and(|error| {
             error.sqlstate().is_some() || matches!(error, Error::Connection { .. } | Error::TransactionAborted)
         });
@@ -246,7 +251,7 @@ impl TransactionConnection {
     ///
     /// # Errors
     /// What the server answered.
-    async fn settle(&self) -> Result<(), Error> {
+    pub(super) async fn settle(&self) -> Result<(), Error> {
         let posted = std::mem::take(&mut self.sent.lock().posted);
         let mut failure = None;
         for request in posted {

@@ -39,6 +39,7 @@ pub(crate) struct Cell<T: Entity> {
     key: Mutex<Option<Key>>,
     lifecycle: AtomicU8,
     pending: AtomicBool,
+    stale: AtomicBool,
     /// The entity's place among those without a key: `u32::MAX` if it never was.
     place: AtomicU32,
     /// The number of the last change set that the entity was part of, and its position there.
@@ -53,6 +54,7 @@ impl<T: Entity> Cell<T> {
             key: Mutex::new(key),
             lifecycle: AtomicU8::new(lifecycle as u8),
             pending: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
             place: AtomicU32::new(u32::MAX),
             mark: AtomicU64::new(0),
         }
@@ -158,6 +160,14 @@ impl<T: Entity> AnyCell for Cell<T> {
 
     fn set_pending(&self, pending: bool) -> bool {
         self.pending.swap(pending, Ordering::AcqRel)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
+
+    fn set_stale(&self, stale: bool) -> bool {
+        self.stale.swap(stale, Ordering::AcqRel)
     }
 
     fn mark(&self, change_set: u32, position: u32) {

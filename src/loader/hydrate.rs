@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, KeyColumnDef, PropertyDef, address};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, KeyColumnDef, PropertyDef, address};
 use crate::sql::{Sight, View};
 use crate::types::{Key, KeyPart, RowReader, RowView};
-use crate::unit_of_work::{UnitOfWork, merge};
+use crate::unit_of_work::{UnitOfWork, adopt_version, merge};
 
 /// Takes in rows that have the columns of an entity from some offset on.
 pub(crate) struct Hydrator<'a> {
@@ -131,7 +131,7 @@ impl<'a> Hydrator<'a> {
             let mut reader = RowReader::new(row, offset, entity.meta.name);
             let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row, offset)?, graph.link())?;
             let mut merged = Ok(());
-            fresh.read(&mut |view| merged = merge(graph, entity, &cell, view.value, self.overwrite))?;
+            fresh.read(&mut |view| merged = take_in(graph, entity, &cell, view.value, self.overwrite))?;
             merged?;
         }
         Ok(())
@@ -193,6 +193,22 @@ impl<'a> Hydrator<'a> {
         }
         Ok(())
     }
+}
+
+/// Takes a row into its entity. One that was stale is not any more, and pending changes are then made on this row.
+fn take_in(
+    graph: &UnitOfWork,
+    entity: &EntityDef,
+    cell: &Arc<dyn AnyCell>,
+    fresh: &dyn EntityObject,
+    overwrite: bool,
+) -> Result<(), Error> {
+    merge(graph, entity, cell, fresh, overwrite)?;
+    if cell.is_stale() {
+        adopt_version(graph, entity, cell, fresh)?;
+        cell.set_stale(false);
+    }
+    Ok(())
 }
 
 const fn entity_name(entity: &EntityDef) -> &'static str {

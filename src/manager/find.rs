@@ -258,27 +258,36 @@ impl EntityManager {
         let view = self.session.view()?;
         let known = graph.find_seen(&view, entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
         let mut loader = self.loader(graph, &view, LazyExecutor::new(&*self.session), strategy);
-        match known {
-            Some(cell) if tree.is_empty() => Ok(Some(cell)),
+        // The row of a stale entity is read as if it were not loaded.
+        let (known, stale) = match known {
+            Some(cell) if cell.is_stale() => (None, Some(cell)),
+            known => (known, None),
+        };
+        let found = match known {
+            Some(cell) if tree.is_empty() => Some(cell),
             Some(cell) => {
                 loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
-                Ok(Some(cell))
+                Some(cell)
             }
             None if tree.is_empty() => {
                 let statement = sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?;
                 let answer = self.session.executor().await?.run(&statement).await?;
                 let mut hydrator = Hydrator::new(graph, entity, false).through(&view);
                 hydrator.take_rows(&answer.rows)?;
-                Ok(hydrator.finish().0.into_iter().next())
+                hydrator.finish().0.into_iter().next()
             }
             None => {
                 // What the key is known of need not wait for the row (rule E2).
                 let path = FieldPath::root(root);
                 let filter = vec![Expression::Key { path, keys: vec![key] }];
                 let selection = Selection { filter, ..Selection::all(meta) };
-                Ok(loader.find(&selection, &tree, 1).await?.into_iter().next())
+                loader.find(&selection, &tree, 1).await?.into_iter().next()
             }
+        };
+        if let (None, Some(gone)) = (&found, stale) {
+            graph.detach(&gone);
         }
+        Ok(found)
     }
 
     async fn refresh_cell(&self, cell: Arc<dyn AnyCell>) -> Result<(), Error> {

@@ -85,6 +85,7 @@ impl<T: Entity> Ref<T> {
             if let Ok(loaded) = reference.get()
                 && em.graph().owns(&*loaded.cell)
                 && !em.session.view()?.is_filtered(em.graph().metadata.of(T::meta())?.index)
+                && !loaded.any().is_stale()
             {
                 return Ok(loaded);
             }

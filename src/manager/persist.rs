@@ -12,6 +12,9 @@ use crate::metadata::AnyCell;
     label = "expected a handle (&Managed<T>), an entity, its New… struct, or several of them"
 )]
 pub trait Persist {
+    /// The type of the entities.
+    type Entity: Entity;
+
     /// The handle, or the handles.
     type Persisted;
 
@@ -20,6 +23,7 @@ pub trait Persist {
 }
 
 impl<T: Entity> Persist for &Managed<T> {
+    type Entity = T;
     type Persisted = Managed<T>;
 
     fn persist_in(self, em: &EntityManager) -> Managed<T> {
@@ -30,6 +34,7 @@ impl<T: Entity> Persist for &Managed<T> {
 }
 
 impl<N: IntoEntity> Persist for N {
+    type Entity = N::Entity;
     type Persisted = Managed<N::Entity>;
 
     fn persist_in(self, em: &EntityManager) -> Managed<N::Entity> {
@@ -41,6 +46,7 @@ impl<N: IntoEntity> Persist for N {
 }
 
 impl<T: Entity> Persist for Managed<T> {
+    type Entity = T;
     type Persisted = Self;
 
     fn persist_in(self, em: &EntityManager) -> Self {
@@ -50,6 +56,7 @@ impl<T: Entity> Persist for Managed<T> {
 }
 
 impl<P: Persist> Persist for Vec<P> {
+    type Entity = P::Entity;
     type Persisted = Vec<P::Persisted>;
 
     fn persist_in(self, em: &EntityManager) -> Self::Persisted {
@@ -59,6 +66,7 @@ impl<P: Persist> Persist for Vec<P> {
 }
 
 impl<P: Persist, const N: usize> Persist for [P; N] {
+    type Entity = P::Entity;
     type Persisted = [P::Persisted; N];
 
     fn persist_in(self, em: &EntityManager) -> Self::Persisted {
@@ -67,6 +75,7 @@ impl<P: Persist, const N: usize> Persist for [P; N] {
 }
 
 impl<T: Entity> Persist for &[Managed<T>] {
+    type Entity = T;
     type Persisted = Vec<Managed<T>>;
 
     fn persist_in(self, em: &EntityManager) -> Self::Persisted {
@@ -75,6 +84,7 @@ impl<T: Entity> Persist for &[Managed<T>] {
 }
 
 impl<T: Entity> Persist for &Vec<Managed<T>> {
+    type Entity = T;
     type Persisted = Vec<Managed<T>>;
 
     fn persist_in(self, em: &EntityManager) -> Self::Persisted {
@@ -88,23 +98,32 @@ impl<T: Entity> Persist for &Vec<Managed<T>> {
     label = "expected a handle (&Managed<T>), a Ref<T>, or several of them"
 )]
 pub trait Remove {
+    /// The type of the entities.
+    type Entity: Entity;
+
     #[doc(hidden)]
     fn remove_from(self, em: &EntityManager);
 }
 
 impl<T: Entity> Remove for &Managed<T> {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         em.graph().schedule_removal(&self.any());
     }
 }
 
 impl<T: Entity> Remove for Managed<T> {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         (&self).remove_from(em);
     }
 }
 
 impl<T: Entity> Remove for &Ref<T> {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         match self.row() {
             Ok(row) => em.graph().schedule_row_removal(row.meta, row.key),
@@ -118,12 +137,16 @@ impl<T: Entity> Remove for &Ref<T> {
 }
 
 impl<T: Entity> Remove for Ref<T> {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         (&self).remove_from(em);
     }
 }
 
 impl<R: Remove> Remove for Vec<R> {
+    type Entity = R::Entity;
+
     fn remove_from(self, em: &EntityManager) {
         for entity in self {
             entity.remove_from(em);
@@ -132,6 +155,8 @@ impl<R: Remove> Remove for Vec<R> {
 }
 
 impl<R: Remove, const N: usize> Remove for [R; N] {
+    type Entity = R::Entity;
+
     fn remove_from(self, em: &EntityManager) {
         for entity in self {
             entity.remove_from(em);
@@ -140,6 +165,8 @@ impl<R: Remove, const N: usize> Remove for [R; N] {
 }
 
 impl<T: Entity> Remove for &[Managed<T>] {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         for entity in self {
             entity.remove_from(em);
@@ -148,6 +175,8 @@ impl<T: Entity> Remove for &[Managed<T>] {
 }
 
 impl<T: Entity> Remove for &Vec<Managed<T>> {
+    type Entity = T;
+
     fn remove_from(self, em: &EntityManager) {
         self.as_slice().remove_from(em);
     }

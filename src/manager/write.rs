@@ -10,10 +10,12 @@ use crate::error::Error;
 use crate::metadata::Lifecycle;
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
 
+mod direct;
 mod flight;
 mod stale;
 mod unfinished;
 
+pub(super) use flight::{Extent, OpenFlush};
 use flight::{Flight, Place};
 pub(super) use unfinished::Unfinished;
 use unfinished::{Flushing, Running};

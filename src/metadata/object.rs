@@ -99,6 +99,12 @@ pub trait AnyCell: Any + Send + Sync {
     /// Notes whether the next flush looks at the entity; answers with what was noted before.
     fn set_pending(&self, pending: bool) -> bool;
 
+    /// Whether the row may have been written past the unit of work since it was read.
+    fn is_stale(&self) -> bool;
+
+    /// Notes whether the row may have been written; answers with what was noted before.
+    fn set_stale(&self, stale: bool) -> bool;
+
     /// Notes the entity's position in the change set with this number.
     fn mark(&self, change_set: u32, position: u32);
 

@@ -31,13 +31,11 @@ impl<R: Entity, V> Column<R, V> {
     }
 
     /// The path to the entity that has the column.
-    #[allow(dead_code, reason = "what writes to columns asks for it")]
     pub(crate) const fn path(&self) -> &FieldPath {
         &self.path
     }
 
     /// The index of the column's property.
-    #[allow(dead_code, reason = "what writes to columns asks for it")]
     pub(crate) const fn property(&self) -> u16 {
         self.property
     }

@@ -55,6 +55,16 @@ impl<T: Entity> Criteria<T> for &Ref<T> {
     }
 }
 
+/// The key itself.
+pub(crate) struct ById<K>(pub(crate) K);
+
+impl<T: Entity> Criteria<T> for ById<T::Id> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        CriteriaKind::Key(self.0.to_key())
+    }
+}
+
 macro_rules! key_criteria {
     ($([$($generic:tt)*] $type:ty;)*) => {$(
         impl<$($generic)* T: Entity> Criteria<T> for $type

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use super::condition::{Condition, IntoCondition};
 use super::expr::Expr;
+use super::property_list::PropertyName;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::sql::{Aggregate, Expression, Quantifier, Term};
 use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
@@ -76,6 +77,11 @@ impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
     /// The fields of the target, also those that are called like a method of this type.
     pub fn fields(&self) -> T::Fields<R> {
         self.target.clone()
+    }
+
+    /// The relation without its type.
+    pub(super) fn into_name(self) -> PropertyName {
+        PropertyName { path: self.path, property: self.property }
     }
 
     fn null(self, is_null: bool) -> Condition<R> {

@@ -103,7 +103,7 @@ pub(crate) fn update(entity: &EntityDef, properties: &[u16]) -> String {
 }
 
 /// Appends `"version" = t0."version" + 1`. A point in time moves on even if the clock does not.
-fn push_next_version(out: &mut String, version: &Written<'_>) {
+pub(super) fn push_next_version(out: &mut String, version: &Written<'_>) {
     push_identifier(out, version.name);
     if !is_point_in_time(version) {
         out.push_str(" = ");

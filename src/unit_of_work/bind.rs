@@ -19,7 +19,7 @@ use crate::sql::{self, ColumnArray, Param, Statement, StatementTexts, Verb, key_
 use crate::types::{ConversionError, Key, PgType};
 
 /// At how many bytes of parameters a statement is cut.
-const CUT: usize = 32 << 20;
+pub(crate) const CUT: usize = 32 << 20;
 
 /// Statements to send, each with the rows of the change set that it writes.
 type Bound = Vec<(Statement, Vec<usize>)>;
@@ -335,6 +335,6 @@ impl Binder<'_> {
     }
 }
 
-fn conversion(entity: &EntityDef, column: &str, error: ConversionError) -> Error {
+pub(super) fn conversion(entity: &EntityDef, column: &str, error: ConversionError) -> Error {
     Error::Conversion { entity: entity.meta.name, column: column.to_owned(), message: error.message }
 }

@@ -16,8 +16,8 @@ use super::UnitOfWork;
 use super::key_changes::{KeyChanges, NewPart};
 use crate::error::Error;
 use crate::metadata::{
-    AnyCell, AnyCollection, CollectionChanges, EntityDef, EntityView, Lifecycle, Member, Property, PropertyDef,
-    ReferenceTarget, RelationDef, RelationKind, RowLink, address,
+    AnyCell, AnyCollection, CollectionChanges, ColumnDef, EntityDef, EntityView, Lifecycle, Member, Property,
+    PropertyDef, ReferenceTarget, RelationDef, RelationKind, RowLink, address,
 };
 use crate::types::{Key, KeyPart};
 
@@ -25,6 +25,8 @@ mod cascade;
 mod difference;
 mod rekeying;
 mod removal;
+
+pub(super) use difference::{NewValue, new_value};
 
 /// What happens to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

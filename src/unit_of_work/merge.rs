@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::UnitOfWork;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, PropertyDef};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, Property, PropertyDef};
+use crate::types::Version;
 
 /// Merges a row into an entity. `overwrite` drops the user's changes, too: a refresh.
 ///
@@ -58,6 +59,64 @@ pub(crate) fn merge(
                 }
                 baseline.property_mut(index).assign(fresh.property(index));
             }
+        }
+    })
+}
+
+/// Has pending changes of an entity be written over the version of this row, which the manager itself has written.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+pub(crate) fn adopt_version(
+    graph: &UnitOfWork,
+    entity: &EntityDef,
+    cell: &Arc<dyn AnyCell>,
+    fresh: &dyn EntityObject,
+) -> Result<(), Error> {
+    let Some(version) = entity.version else { return Ok(()) };
+    set_version(graph, cell, version, fresh.property(version))
+}
+
+/// The same, if the row was written once, by the statement that has returned its version (in binary form): a number that was
+/// counted up by more than one was changed by others, too, and pending changes do not go over that (rule C9).
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+pub(crate) fn adopt_next_version(
+    graph: &UnitOfWork,
+    entity: &EntityDef,
+    cell: &Arc<dyn AnyCell>,
+    fresh: Option<&[u8]>,
+) -> Result<(), Error> {
+    let Some(index) = entity.version else { return Ok(()) };
+    let mut adopted = None;
+    cell.read(&mut |view| {
+        let Some(baseline) = view.baseline else { return };
+        let (known, mut version) = (baseline.property(index), baseline.property(index).boxed());
+        let is_next = version.decode(fresh).is_ok()
+            && match (Version::of(known), Version::of(&*version)) {
+                (Some(Version::Integer(known)), Some(Version::Integer(fresh))) => known.checked_add(1) == Some(fresh),
+                // A point in time does not tell how often the row was written.
+                _ => true,
+            };
+        adopted = is_next.then_some(version);
+    })?;
+    adopted.map_or(Ok(()), |version| set_version(graph, cell, index, &*version))
+}
+
+fn set_version(
+    graph: &UnitOfWork,
+    cell: &Arc<dyn AnyCell>,
+    property: usize,
+    version: &dyn Property,
+) -> Result<(), Error> {
+    if graph.tracker.has_written() {
+        graph.tracker.keep_all(cell)?;
+    }
+    cell.write(&mut |value, baseline| {
+        if let Some(baseline) = baseline {
+            value.property_mut(property).assign(version);
+            baseline.property_mut(property).assign(version);
         }
     })
 }

@@ -9,7 +9,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Token};
+use syn::{Attribute, Expr, Ident, Lit, LitStr, Meta, Token, Type, TypePath};
 
 use super::argument::{Argument, Value, identifier, literal};
 use crate::errors::Errors;
@@ -219,6 +219,16 @@ impl<'e> Arguments<'e> {
         }
     }
 
+    /// `name = Type`.
+    pub fn type_name(&mut self, name: &str) -> Option<Type> {
+        let argument = self.take(name)?;
+        if let Value::Single(Expr::Path(path)) = argument.value {
+            return Some(Type::Path(TypePath { attrs: path.attrs, qself: path.qself, path: path.path }));
+        }
+        self.refuse(argument.span, format!("`{name}` needs a type: {name} = UserRepository"));
+        None
+    }
+
     /// `name = field`, the name of a field without quotes.
     pub fn field(&mut self, name: &str) -> Option<Ident> {
         let argument = self.take(name)?;
@@ -311,7 +321,7 @@ impl<'e> Arguments<'e> {
 
     /// Reports what nobody has taken.
     pub fn finish(self, known: &[&str]) {
-        const NOT_SUPPORTED: [&str; 6] = ["hidden", "lazy", "generated", "collation", "repository", "abstract"];
+        const NOT_SUPPORTED: [&str; 5] = ["hidden", "lazy", "generated", "collation", "abstract"];
         let attribute = self.attribute;
         for argument in &self.list {
             let Some(name) = &argument.name else {

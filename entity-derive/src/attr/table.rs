@@ -2,7 +2,7 @@
 //! `#[filter(…)]`.
 
 use proc_macro2::Span;
-use syn::{Expr, LitStr};
+use syn::{Expr, LitStr, Type};
 
 use super::Arguments;
 use super::relation::deferrable;
@@ -14,6 +14,7 @@ pub struct EntityOptions {
     pub table: Option<LitStr>,
     pub schema: Option<LitStr>,
     pub comment: Option<LitStr>,
+    pub repository: Option<Type>,
 }
 
 /// Reads `#[entity(…)]`.
@@ -22,8 +23,9 @@ pub fn entity(mut arguments: Arguments<'_>) -> EntityOptions {
         table: arguments.string("table"),
         schema: arguments.string("schema"),
         comment: arguments.string("comment"),
+        repository: arguments.type_name("repository"),
     };
-    arguments.finish(&["table", "schema", "comment"]);
+    arguments.finish(&["table", "schema", "comment", "repository"]);
     options
 }
 

@@ -19,6 +19,7 @@ pub fn implementation(entity: &Entity) -> TokenStream {
     let shared = property_arms(entity, false);
     let mutable = property_arms(entity, true);
     let fields = entity.fields.iter().scan(0, |next, field| Some(hydrated(field, next)));
+    let repository = entity.repository.as_ref().map_or_else(|| quote!(__h::Repository<Self>), |own| quote!(#own));
     quote! {
         #[automatically_derived]
         impl __h::Entity for #name {
@@ -38,6 +39,10 @@ pub fn implementation(entity: &Entity) -> TokenStream {
             }
         }
         #[automatically_derived]
+        impl __h::HasRepository for #name {
+            type Repository = #repository;
+        }
+        #[automatically_derived]
         impl __h::EntitySource for #name {
             type Entity = Self;
             fn entity(self) -> Self {
@@ -50,6 +55,7 @@ pub fn implementation(entity: &Entity) -> TokenStream {
 /// The same without anything behind it. The key may be what is wrong, so another one stands in for it.
 pub fn stub(entity: &Entity) -> TokenStream {
     let (name, new, paths) = (&entity.ident, new_name(entity), fields_name(entity));
+    let repository = entity.repository.as_ref().map_or_else(|| quote!(__h::Repository<Self>), |own| quote!(#own));
     let id = if entity.key().count() > 0 && entity.key().all(|field| is_well_known_key(&field.ty)) {
         key_type(entity)
     } else {
@@ -64,6 +70,9 @@ pub fn stub(entity: &Entity) -> TokenStream {
             fn property_at(&self, _: usize) -> &dyn __h::Property { loop {} }
             fn property_at_mut(&mut self, _: usize) -> &mut dyn __h::Property { loop {} }
             fn hydrate(_: &mut __h::RowReader<'_>, _: &__h::GraphLink) -> __h::Result<#name, __h::Error> { loop {} }
+        }
+        impl __h::HasRepository for #name {
+            type Repository = #repository;
         }
         impl __h::EntitySource for #name {
             type Entity = #name;

@@ -76,14 +76,14 @@ pub(super) enum Line {
 }
 
 /// The transaction, or the part of it, that is undone if the flush does not end well.
-pub(super) struct OpenFlush {
+pub(in crate::manager) struct OpenFlush {
     pub(super) connection: Arc<TransactionConnection>,
     pub(super) extent: Extent,
     is_done: bool,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Extent {
+pub(in crate::manager) enum Extent {
     Transaction,
     Savepoint(u64),
     /// Whoever ends the scope undoes it.
@@ -185,8 +185,7 @@ impl Flight {
             }
             Place::Scope(connection) | Place::Ending(connection) => (connection, Extent::Nothing),
         };
-        let connection = Arc::clone(connection);
-        Ok(Line::Transaction(OpenFlush { connection, extent, is_done: false }))
+        Ok(Line::Transaction(OpenFlush::new(Arc::clone(connection), extent)))
     }
 
     /// Takes the keys that new rows refer to, before anything is written: from the stock, or all that are missing in one flight.
@@ -334,13 +333,18 @@ impl Line {
     fn begin(&mut self) {
         if let Self::Alone(connection) = self {
             let connection = Arc::new(TransactionConnection::begin(connection.clone()));
-            *self = Self::Transaction(OpenFlush { connection, extent: Extent::Transaction, is_done: false });
+            *self = Self::Transaction(OpenFlush::new(connection, Extent::Transaction));
         }
     }
 }
 
 impl OpenFlush {
-    fn finish(&mut self) -> Result<(), Error> {
+    pub(in crate::manager) const fn new(connection: Arc<TransactionConnection>, extent: Extent) -> Self {
+        Self { connection, extent, is_done: false }
+    }
+
+    /// Ends it, and keeps what was written.
+    pub(in crate::manager) fn finish(&mut self) -> Result<(), Error> {
         self.connection.check()?;
         if let Extent::Savepoint(number) = self.extent {
             self.connection.release(number);
@@ -371,7 +375,7 @@ impl Drop for OpenFlush {
 }
 
 /// Finds out whether a transaction was committed whose connection was lost (rule C11).
-async fn resolve(
+pub(super) async fn resolve(
     orm: &Shared,
     answers: Result<Vec<Answer>, CommitFailure>,
 ) -> Result<Vec<Answer>, (Error, Option<usize>)> {

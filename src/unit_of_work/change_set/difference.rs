@@ -164,20 +164,10 @@ impl Collector<'_> {
                             continue;
                         }
                         let value = view.value.property(index);
-                        if value.is_unset() {
-                            let made_by_database = Some(index) == entity.identity
-                                || column.meta.default_sql.is_some()
-                                || (column.meta.default.is_some() && column.meta.nullable);
-                            if Some(index) == entity.uuid_key {
-                                let mut made = value.boxed();
-                                // Sixteen bytes are a UUID: this cannot fail.
-                                let _ = made.decode(Some(uuid::Uuid::now_v7().as_bytes()));
-                                row.overrides.push((number, Override::Value(made)));
-                            } else if let (true, Some(make)) = (column.meta.nullable, column.meta.on_create) {
-                                row.overrides.push((number, Override::Value(make())));
-                            } else if made_by_database {
-                                continue;
-                            }
+                        match new_value(entity, index, column, value) {
+                            NewValue::Held => {}
+                            NewValue::Made(made) => row.overrides.push((number, Override::Value(made))),
+                            NewValue::OfDatabase => continue,
                         }
                         properties.push(number);
                     }
@@ -386,6 +376,41 @@ fn new_part(entity: &EntityDef, property: usize, value: &dyn Property, row: &Row
         return Err(refused("the nil UUID is no key. Put the old one back, or give it another one"));
     }
     value.key_part().map(NewPart::Value).ok_or_else(|| refused("the value cannot be a key"))
+}
+
+/// What a new row gets in a column.
+pub(in crate::unit_of_work) enum NewValue {
+    /// What the entity holds.
+    Held,
+    /// What was made instead.
+    Made(Box<dyn Property>),
+    /// What the database makes: the column is left out.
+    OfDatabase,
+}
+
+/// What a new row gets in a column, by what the entity holds there.
+pub(in crate::unit_of_work) fn new_value(
+    entity: &EntityDef,
+    index: usize,
+    column: &ColumnDef,
+    held: &dyn Property,
+) -> NewValue {
+    if !held.is_unset() {
+        return NewValue::Held;
+    }
+    if Some(index) == entity.uuid_key {
+        let mut made = held.boxed();
+        // Sixteen bytes are a UUID: this cannot fail.
+        let _ = made.decode(Some(uuid::Uuid::now_v7().as_bytes()));
+        return NewValue::Made(made);
+    }
+    if let (true, Some(make)) = (column.meta.nullable, column.meta.on_create) {
+        return NewValue::Made(make());
+    }
+    let made_by_database = Some(index) == entity.identity
+        || column.meta.default_sql.is_some()
+        || (column.meta.default.is_some() && column.meta.nullable);
+    if made_by_database { NewValue::OfDatabase } else { NewValue::Held }
 }
 
 /// `on_update` values, because something else has changed (rule B4).

@@ -1,0 +1,13 @@
+//! Writing past the unit of work: many rows at once, by statements that are sent when they are awaited. No entity is tracked for
+//! it, and none has to be loaded.
+
+mod conflict;
+mod copy;
+mod insert;
+mod native;
+mod upsert;
+mod written_rows;
+
+pub use copy::CopyItem;
+pub use native::{NativeDelete, NativeUpdate};
+pub use upsert::Upsert;

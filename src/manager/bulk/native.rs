@@ -1,0 +1,284 @@
+//! UPDATE and DELETE by conditions, without loading what they are about.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::written_rows::managed_rows;
+use crate::driver::Answer;
+use crate::entity::{Entity, FieldPath, FieldSet, Managed};
+use crate::error::Error;
+use crate::manager::EntityManager;
+use crate::manager::find::handles;
+use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
+use crate::query::{Assign, Assignment, Condition, PropertyList};
+use crate::sql::{self, Expression, SetProperty, SetValue, Statement};
+use crate::types::{Key, RowReader, RowView};
+use crate::unit_of_work::UnitOfWork;
+
+/// An UPDATE, made by [`EntityManager::native_update`]. `.await` sends it and answers with the number of rows.
+#[must_use = "an update does nothing until it is awaited"]
+pub struct NativeUpdate<T: Entity> {
+    em: EntityManager,
+    filter: Vec<Expression>,
+    assignments: Vec<Assignment>,
+    entity: PhantomData<fn() -> T>,
+}
+
+/// A DELETE, made by [`EntityManager::native_delete`]. `.await` sends it and answers with the number of rows.
+#[must_use = "a delete does nothing until it is awaited"]
+pub struct NativeDelete<T: Entity> {
+    em: EntityManager,
+    filter: Vec<Expression>,
+    entity: PhantomData<fn() -> T>,
+}
+
+fn fields<T: Entity>() -> T::Fields<T> {
+    T::Fields::at(FieldPath::root(T::meta))
+}
+
+impl<T: Entity> NativeUpdate<T> {
+    /// Updates the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
+    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
+        self.filter.push(condition(fields::<T>()).expression);
+        self
+    }
+
+    /// Like [`filter`](Self::filter), if there is a condition.
+    pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
+        self.filter.extend(condition.map(|condition| condition.expression));
+        self
+    }
+
+    /// Sets a column to a value, or to `None`; a to-one relation to what a handle, a reference or a key names. Of one field the
+    /// last value counts.
+    pub fn set<P>(mut self, field: impl FnOnce(T::Fields<T>) -> P, value: impl Assign<T, P>) -> Self {
+        self.assignments.push(value.assign_to(field(fields::<T>())));
+        self
+    }
+
+    /// Sets fields to NULL: columns, to-one relations, or a tuple of them.
+    pub fn set_null<P: PropertyList<T>>(mut self, properties: impl FnOnce(T::Fields<T>) -> P) -> Self {
+        let mut names = Vec::new();
+        properties(fields::<T>()).push_properties(&mut names);
+        self.assignments.extend(names.into_iter().map(|name| Assignment { name, value: SetValue::Null }));
+        self
+    }
+
+    /// Sends the UPDATE, and answers with the entities of the rows, managed, as they are now: `UPDATE … RETURNING`. What was loaded of
+    /// them is up to date then, apart from pending changes, which stay.
+    ///
+    /// # Errors
+    /// As awaiting the update.
+    pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
+        let graph = self.em.graph();
+        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
+        let answer = plan.run(&self.em, true).await?;
+        let entity = graph.metadata.of(T::meta())?;
+        Ok(handles(&graph, managed_rows(&graph, entity, &answer)?))
+    }
+}
+
+impl<T: Entity> NativeDelete<T> {
+    /// Deletes the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
+    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
+        self.filter.push(condition(fields::<T>()).expression);
+        self
+    }
+
+    /// Like [`filter`](Self::filter), if there is a condition.
+    pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
+        self.filter.extend(condition.map(|condition| condition.expression));
+        self
+    }
+
+    /// Sends the DELETE, and answers with what was deleted, as values: `DELETE … RETURNING`.
+    ///
+    /// # Errors
+    /// As awaiting the delete.
+    pub async fn returning(self) -> Result<Vec<T>, Error> {
+        let answer = delete(&self.em, T::meta(), &self.filter, true).await?;
+        let link = GraphLink::none();
+        answer
+            .rows
+            .iter()
+            .map(|row| T::hydrate(&mut RowReader::new(RowView::Row(row), 0, T::meta().name), &link))
+            .collect()
+    }
+}
+
+impl<T: Entity> IntoFuture for NativeUpdate<T> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
+        Box::pin(async move { Ok(plan.run(&self.em, false).await?.affected) })
+    }
+}
+
+impl<T: Entity> IntoFuture for NativeDelete<T> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, false).await?.affected) })
+    }
+}
+
+impl<T: Entity> fmt::Debug for NativeUpdate<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeUpdate")
+            .field("entity", &T::meta().name)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Entity> fmt::Debug for NativeDelete<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeDelete")
+            .field("entity", &T::meta().name)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EntityManager {
+    /// Updates all rows that fulfil a condition, at once, past the unit of work: `UPDATE … SET … WHERE …`. Nothing is loaded.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let renamed = em
+    ///     .native_update::<Post>()
+    ///     .filter(|p| p.author().username().eq("ada"))
+    ///     .set(|p| p.title(), "untitled")
+    ///     .await?;
+    /// assert_eq!(renamed, 2);
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// A `#[version]` is counted up, unless it is set. `on_update` values are not made: set what they are to be.
+    ///
+    /// Entities that are loaded and that the statement may have touched are stale from then on: those with the keys of the
+    /// condition, or else all of the type. They keep their values, until they are found again, by a `find` or by
+    /// [`find_one`](Self::find_one), which reads a stale entity again though it is loaded. What they take in then is as
+    /// with every find: fields with pending changes keep these. The version becomes that of the row, for the manager itself has made
+    /// it, so the next flush writes the pending changes over the row as it is now. A flush of a stale entity that was not found again is
+    /// [`Error::OptimisticLock`], if it has a version.
+    ///
+    /// One round trip. Pending work is not flushed before. Outside of a transaction the statement commits; inside of one it is a
+    /// part of it, and a failure undoes no more than it has written.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] before anything is sent, if nothing is set, or the key, or a field of another entity, or one that is not
+    /// nullable to NULL; what the server answered, with entity and fields as from a flush.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the rows updated, or not. Inside a transaction they are not.
+    pub fn native_update<T: Entity>(&self) -> NativeUpdate<T> {
+        NativeUpdate { em: self.clone(), filter: Vec::new(), assignments: Vec::new(), entity: PhantomData }
+    }
+
+    /// Deletes all rows that fulfil a condition, at once, past the unit of work: `DELETE FROM … WHERE …`. Nothing is loaded, and
+    /// nothing is cascaded but by the database (`on_delete`).
+    ///
+    /// Loaded entities become stale as by [`native_update`](Self::native_update), and also those of other types whose rows
+    /// the database deletes or changes along. One that is looked for with [`find_one`](Self::find_one) and whose row is gone leaves the
+    /// manager: it is `Detached`, and its pending changes are not written.
+    ///
+    /// # Errors
+    /// What the server answered, with entity and fields as from a flush: [`Error::ForeignKeyViolation`] if something still refers to a row.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the rows deleted, or not. Inside a transaction they are not.
+    pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
+        NativeDelete { em: self.clone(), filter: Vec::new(), entity: PhantomData }
+    }
+
+    /// Sends a statement that may touch loaded entities.
+    async fn write_and_mark(&self, statement: Statement, mark: impl Fn(&Arc<UnitOfWork>)) -> Result<Answer, Error> {
+        let graph = self.graph();
+        // Before: the statement may take effect though nobody waits for the answer. Behind: somebody may have read in between.
+        mark(&graph);
+        let answers = self.session.write_directly(&[statement]).await.map_err(|(error, _)| error)?;
+        mark(&graph);
+        Ok(answers.into_iter().next().unwrap_or(Answer { rows: Vec::new(), affected: 0 }))
+    }
+}
+
+/// An UPDATE without its type.
+struct UpdatePlan {
+    meta: &'static EntityMeta,
+    filter: Vec<Expression>,
+    assignments: Vec<Assignment>,
+}
+
+impl UpdatePlan {
+    async fn run(&self, em: &EntityManager, returned: bool) -> Result<Answer, Error> {
+        let view = em.session.view()?;
+        let entity = view.of(self.meta)?;
+        let assignments = self.checked(entity)?;
+        let rows = sql::Rows { entity, filter: &self.filter, returned };
+        let statement = sql::native_update(&view, rows, &assignments)?;
+        let keys = keys_of(&self.filter);
+        em.write_and_mark(statement, |graph| graph.mark_stale(entity.index, keys)).await
+    }
+
+    /// The properties with their values, each once.
+    fn checked(&self, entity: &EntityDef) -> Result<Vec<SetProperty>, Error> {
+        let refuse = |message: String| Err(Error::validation(self.meta.name, message));
+        let mut assignments: Vec<SetProperty> = Vec::new();
+        for Assignment { name, value } in &self.assignments {
+            let property = name.own(self.meta, "set()")?;
+            let index = usize::from(property);
+            let field = entity.property_name(index);
+            if entity.key_properties.contains(&index) {
+                return refuse(format!("set() names {}.{field}: the key of a row is not changed", self.meta.name));
+            }
+            let nullable = match entity.properties.get(index) {
+                Some(PropertyDef::Column(column)) => column.meta.nullable,
+                Some(PropertyDef::Relation(relation)) if relation.is_owning_to_one() => relation.meta.nullable,
+                _ => return refuse(format!("{}.{field} is no column: set the other side", self.meta.name)),
+            };
+            if matches!(value, SetValue::Null) && !nullable {
+                return refuse(format!("{}.{field} cannot be set to NULL: it is not an Option", self.meta.name));
+            }
+            assignments.retain(|other| other.property != property);
+            assignments.push(SetProperty { path: name.path.clone(), property, value: value.clone() });
+        }
+        if assignments.is_empty() {
+            return refuse(format!("native_update::<{0}>() sets nothing: call set()", self.meta.name));
+        }
+        Ok(assignments)
+    }
+}
+
+async fn delete(
+    em: &EntityManager,
+    meta: &'static EntityMeta,
+    filter: &[Expression],
+    returned: bool,
+) -> Result<Answer, Error> {
+    let view = em.session.view()?;
+    let entity = view.of(meta)?;
+    let statement = sql::native_delete(&view, sql::Rows { entity, filter, returned })?;
+    let keys = keys_of(filter);
+    let mark = |graph: &Arc<UnitOfWork>| {
+        graph.mark_stale(entity.index, keys);
+        graph.mark_dependents_stale(entity.index);
+    };
+    em.write_and_mark(statement, mark).await
+}
+
+/// The keys that a row must have one of, if that is a part of the condition.
+fn keys_of(filter: &[Expression]) -> Option<&[Key]> {
+    filter.iter().find_map(|expression| match expression {
+        Expression::Key { path, keys } if path.hops().is_empty() => Some(keys.as_slice()),
+        _ => None,
+    })
+}

@@ -1,0 +1,85 @@
+//! Conditions and terms of statements that have no FROM list of their own to join to: UPDATE, DELETE, ON CONFLICT DO UPDATE.
+//!
+//! What needs joins is asked of the same row in a SELECT.
+
+use std::fmt::Write as _;
+
+use super::condition::Writer;
+use super::expression::Expression;
+use super::identifier::{push_joined, push_list};
+use super::placed::placed;
+use super::scalar::Like;
+use super::scope::Scope;
+use super::select::ROOT;
+use super::term::Term;
+use crate::error::Error;
+use crate::metadata::EntityDef;
+
+impl<'a> Writer<'a> {
+    /// A condition on the row that is called `t0`. Empty if there is nothing to check. A condition that needs joins asks whether
+    /// the row's key is among those that a SELECT finds.
+    ///
+    /// # Errors
+    /// As [`filter`](Self::filter).
+    pub(super) fn restriction(&mut self, entity: &EntityDef, filter: &[Expression]) -> Result<String, Error> {
+        let before = self.params.len();
+        let mut scope = Scope::new(ROOT.to_owned(), entity.index);
+        let condition = self.filter(&mut scope, filter)?;
+        if scope.joins().is_empty() {
+            return Ok(condition);
+        }
+        self.params.truncate(before);
+        let alias = self.alias();
+        let mut scope = Scope::new(alias.clone(), entity.index);
+        let condition = self.filter(&mut scope, filter)?;
+        let mut text = "(".to_owned();
+        push_list(&mut text, placed(ROOT, &entity.key), |text, column| text.push_str(&column.text));
+        text.push_str(") IN (SELECT ");
+        push_list(&mut text, placed(&alias, &entity.key), |text, column| text.push_str(&column.text));
+        self.push_row(&mut text, entity, &scope, &condition)?;
+        text.push(')');
+        Ok(text)
+    }
+
+    /// A term of the row that is called `t0`. One that needs joins is selected.
+    ///
+    /// # Errors
+    /// As [`push_term`](Self::push_term).
+    pub(super) fn row_term(
+        &mut self,
+        entity: &EntityDef,
+        term: &Term,
+        like: Option<Like<'a>>,
+    ) -> Result<String, Error> {
+        let before = self.params.len();
+        let mut scope = Scope::new(ROOT.to_owned(), entity.index);
+        let mut value = String::new();
+        self.push_term(&mut scope, term, like, &mut value)?;
+        if scope.joins().is_empty() {
+            return Ok(value);
+        }
+        self.params.truncate(before);
+        let alias = self.alias();
+        let mut scope = Scope::new(alias.clone(), entity.index);
+        let mut text = "(SELECT ".to_owned();
+        self.push_term(&mut scope, term, like, &mut text)?;
+        let pairs = placed(&alias, &entity.key).into_iter().zip(placed(ROOT, &entity.key));
+        let mut is_same = String::new();
+        push_joined(&mut is_same, " AND ", pairs, |text, (this, that)| {
+            text.push_str(&this.text);
+            text.push_str(" = ");
+            text.push_str(&that.text);
+        });
+        self.push_row(&mut text, entity, &scope, &is_same)?;
+        text.push(')');
+        Ok(text)
+    }
+
+    /// Appends the FROM list and the condition.
+    fn push_row(&mut self, out: &mut String, entity: &EntityDef, scope: &Scope, condition: &str) -> Result<(), Error> {
+        let seen = self.seen(scope.alias(), entity)?;
+        let _ = write!(out, " FROM {}{}", seen.table, scope.joins());
+        seen.push_where(out, &[condition]);
+        Ok(())
+    }
+}

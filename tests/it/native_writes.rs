@@ -1,0 +1,220 @@
+//! Updates and deletes by conditions, past the unit of work, and what becomes of entities that are loaded.
+
+use crate::library::*;
+use crate::support::Fixture;
+use howdah::prelude::*;
+
+/// Ursula has two books, Stanisław has one. All are loaded into the manager that this answers with.
+async fn rows(fixture: &Fixture) -> EntityManager {
+    let em = fixture.em();
+    let [ursula, stanislaw] = ["Ursula", "Stanisław"].map(|name| em.persist(NewAuthor { name: name.into() }));
+    for (title, author) in [("a", &ursula), ("b", &ursula), ("c", &stanislaw)] {
+        em.persist(NewBook { title: title.into(), author: author.to_ref() });
+    }
+    em.flush().await.unwrap();
+    fixture.forget();
+    em
+}
+
+const BOOKS: &str = "SELECT id, title, pages, author_id, version FROM book ORDER BY id";
+
+#[tokio::test]
+async fn rows_are_updated_without_being_loaded() {
+    let fixture = Fixture::new(library()).await;
+    rows(&fixture).await;
+    let em = fixture.em();
+    let updated = em
+        .native_update::<Book>()
+        .filter(|b| b.title().lt("c"))
+        .filter_opt(Some(Book::fields().pages().is_null()))
+        .set(|b| b.pages(), 7)
+        .set(|b| b.title(), "untitled")
+        .set(|b| b.author(), 2)
+        .await
+        .unwrap();
+    assert_eq!((updated, fixture.log.round_trips()), (2, 1));
+    assert_eq!(fixture.flow(), ["UPDATE"]);
+    assert_eq!(fixture.rows(BOOKS).await, ["1|untitled|7|2|2", "2|untitled|7|2|2", "3|c|~|2|1"]);
+
+    // NULL, options, handles, and of one field the last value.
+    let ursula = em.find_one_or_fail::<Author>(1, ()).await.unwrap();
+    let update = em.native_update::<Book>().filter(|b| b.id().is_in([1, 2]));
+    let update = update.set(|b| b.pages(), Some(1)).set(|b| b.pages(), None).set(|b| b.author(), &ursula);
+    assert_eq!(update.set_null(|b| b.shelf()).set(|b| b.version(), 9).await.unwrap(), 2);
+    assert_eq!(fixture.rows(BOOKS).await, ["1|untitled|~|1|9", "2|untitled|~|1|9", "3|c|~|2|1"]);
+}
+
+#[tokio::test]
+async fn conditions_lead_over_relations() {
+    let fixture = Fixture::new(library()).await;
+    rows(&fixture).await;
+    let em = fixture.em();
+    let by_author = em.native_update::<Book>().filter(|b| b.author().name().eq("Ursula"));
+    assert_eq!(by_author.set(|b| b.pages(), 3).await.unwrap(), 2);
+    let statements = fixture.statements();
+    assert!(statements[0].contains("(t0.\"id\") IN (SELECT t2.\"id\" FROM \"book\" AS t2 LEFT JOIN"), "{statements:?}");
+    let with_short_book = em.native_update::<Author>().filter(|a| a.books().some(|b| b.pages().lt(5)));
+    assert_eq!(with_short_book.set(|a| a.born(), 1929).await.unwrap(), 1);
+    assert_eq!(fixture.rows("SELECT name, born FROM author ORDER BY id").await, ["Ursula|1929", "Stanisław|~"]);
+
+    let deleted = em.native_delete::<Book>().filter(|b| b.author().born().eq(1929)).await.unwrap();
+    assert_eq!(deleted, 2);
+    assert_eq!(fixture.rows("SELECT title FROM book").await, ["c"]);
+    assert_eq!(em.native_delete::<Book>().await.unwrap(), 1, "without a condition it is all rows");
+}
+
+#[tokio::test]
+async fn fields_are_set_to_what_other_fields_have() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let fields = Book::fields();
+    let update = em.native_update::<Book>().filter(|b| b.author().name().eq("Ursula"));
+    let update = update.set(|b| b.title(), fields.author().name()).set(|b| b.pages(), fields.version());
+    assert_eq!(update.await.unwrap(), 2);
+    assert_eq!(fixture.rows(BOOKS).await, ["1|Ursula|1|1|2", "2|Ursula|1|1|2", "3|c|~|2|1"]);
+}
+
+#[tokio::test]
+async fn a1_loaded_entities_are_read_again_when_they_are_found() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    let other = em.find_one_or_fail::<Book>(3, ()).await.unwrap();
+    fixture.forget();
+    em.native_update::<Book>().filter(|b| b.id().eq(1)).set(|b| b.pages(), 5).await.unwrap();
+    em.find_one_or_fail::<Author>(1, ()).await.unwrap();
+    assert_eq!(book.read().pages, None, "it keeps its values until it is found");
+    fixture.forget();
+    assert_eq!(em.find_one_or_fail::<Book>(1, ()).await.unwrap(), book);
+    assert_eq!((book.read().pages, book.read().version), (Some(5), 2));
+    assert_eq!(fixture.statements().len(), 1);
+    em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    assert!(fixture.statements().is_empty(), "once is enough");
+
+    // A find reads all rows anyway; so does a reference that is loaded.
+    em.native_update::<Book>().set(|b| b.pages(), 6).await.unwrap();
+    em.find::<Book>().await.unwrap();
+    assert_eq!(other.read().pages, Some(6));
+    em.native_update::<Author>().set(|a| a.born(), 1).await.unwrap();
+    fixture.forget();
+    let author = book.read().author.clone();
+    assert_eq!(author.load(&em).await.unwrap().read().born, Some(1));
+    assert_eq!(fixture.statements().len(), 1);
+    assert!(!book.is_dirty() && em.flush().await.unwrap() == FlushSummary::default());
+}
+
+#[tokio::test]
+async fn the_keys_of_the_condition_are_the_only_ones_that_become_stale() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let books = em.find::<Book>().order_by(|b| b.id().asc()).await.unwrap();
+    let ursula = em.find_one_or_fail::<Author>(1, ()).await.unwrap();
+    let mentored = em.native_update::<Author>().filter(|a| a.mentor().is_null()).set(|a| a.mentor(), &ursula);
+    assert_eq!(mentored.await.unwrap(), 2);
+    fixture.forget();
+    for book in &books {
+        em.find_one_or_fail::<Book>(book.id(), ()).await.unwrap();
+    }
+    assert!(fixture.statements().is_empty(), "books are not authors");
+    em.find_one_or_fail::<Author>(2, ()).await.unwrap();
+    assert_eq!(fixture.statements().len(), 1);
+}
+
+#[tokio::test]
+async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    book.write().title = "mine".into();
+    em.native_update::<Book>().set(|b| b.title(), "theirs").set(|b| b.pages(), 8).await.unwrap();
+    // It was made on another version of the row, and nobody has looked at this one.
+    assert!(matches!(em.flush().await, Err(Error::OptimisticLock { .. })));
+    em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    assert_eq!((book.read().title.as_str(), book.read().pages, book.read().version), ("mine", Some(8), 2));
+    assert_eq!(em.flush().await.unwrap().updated, 1);
+    assert_eq!(fixture.rows("SELECT title, pages, version FROM book WHERE id = 1").await, ["mine|8|3"]);
+}
+
+#[tokio::test]
+async fn what_was_deleted_leaves_the_manager_when_it_is_looked_for() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    em.persist(NewProfile { text: "Portland".into(), author: em.get_reference(1) });
+    em.flush().await.unwrap();
+    let profile = em.find_one_or_fail::<Profile>(1, ()).await.unwrap();
+    let author = em.find_one_or_fail::<Author>(1, ()).await.unwrap();
+    author.write().born = Some(1929);
+    em.native_delete::<Book>().await.unwrap();
+    assert_eq!(em.native_delete::<Author>().filter(|a| a.name().eq("Ursula")).await.unwrap(), 1);
+    assert_eq!((author.state(), profile.state()), (EntityState::Managed, EntityState::Managed));
+    assert_eq!(em.find_one::<Author>(1, ()).await.unwrap(), None);
+    // The database has deleted the profile along.
+    assert_eq!(em.find_one::<Profile>(1, ()).await.unwrap(), None);
+    assert_eq!((author.state(), profile.state()), (EntityState::Detached, EntityState::Detached));
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
+}
+
+#[tokio::test]
+async fn what_was_written_can_come_back() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    book.write().pages = Some(99);
+    fixture.forget();
+    let updated =
+        em.native_update::<Book>().filter(|b| b.author().eq(1)).set(|b| b.title(), "x").returning().await.unwrap();
+    assert_eq!((fixture.log.round_trips(), fixture.statements().len()), (1, 1));
+    assert!(updated.len() == 2 && updated.contains(&book));
+    assert_eq!((book.read().title.as_str(), book.read().pages, book.read().version), ("x", Some(99), 2));
+    assert_eq!(em.flush().await.unwrap().updated, 1);
+
+    let deleted: Vec<Book> = em.native_delete::<Book>().filter(|b| b.title().eq("c")).returning().await.unwrap();
+    assert_eq!((deleted.len(), deleted[0].title.as_str(), deleted[0].author.id()), (1, "c", 2));
+}
+
+#[tokio::test]
+async fn d1_d2_inside_a_transaction_it_is_part_of_it() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
+    let failed: Result<(), Error> = em
+        .transactional(async |em| {
+            em.native_update::<Book>().set(|b| b.pages(), 5).await?;
+            em.find_one_or_fail::<Book>(1, ()).await?;
+            // A failure undoes no more than itself, and names what is wrong as a flush does.
+            let error = em.native_update::<Book>().set(|b| b.pages(), 0).await.unwrap_err();
+            assert!(matches!(error, Error::CheckViolation { entity: Some("Book"), .. }), "{error:?}");
+            let error = em.native_delete::<Author>().await.unwrap_err();
+            let Error::ForeignKeyViolation { entity, properties, .. } = &error else { panic!("{error:?}") };
+            assert_eq!((*entity, properties.as_slice()), (Some("Book"), ["author"].as_slice()));
+            assert_eq!(em.count::<Book>(Book::fields().pages().eq(5)).await?, 3);
+            Err(Error::TransactionAborted)
+        })
+        .await;
+    assert!(failed.is_err());
+    assert_eq!(fixture.rows(BOOKS).await, ["1|a|~|1|1", "2|b|~|1|1", "3|c|~|2|1"]);
+    assert_eq!((book.read().pages, book.read().version), (None, 1), "and so is the memory");
+    book.write().pages = Some(1);
+    assert_eq!(em.flush().await.unwrap().updated, 1);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
+    let fixture = Fixture::new(library()).await;
+    let em = fixture.em();
+    let refused = async |update: howdah::NativeUpdate<Book>| update.await.unwrap_err().to_string();
+    let update = || em.native_update::<Book>();
+    assert_eq!(refused(update()).await, "native_update::<Book>() sets nothing: call set()");
+    let error = refused(update().set(|b| b.id(), 5)).await;
+    assert_eq!(error, "set() names Book.id: the key of a row is not changed");
+    let error = refused(update().set(|b| b.author().name(), "x")).await;
+    assert!(error.starts_with("set() takes fields of Book itself"), "{error}");
+    let error = refused(update().set_null(|b| (b.pages(), b.title()))).await;
+    assert_eq!(error, "Book.title cannot be set to NULL: it is not an Option");
+    let new = em.create(NewAuthor { name: "Ursula".into() });
+    let error = refused(update().set(|b| b.author(), &new)).await;
+    assert!(error.contains("cannot be set to an entity that has no row yet"), "{error}");
+    let error = em.native_update::<Author>().set_null(|a| a.profile()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Author.profile is no column: set the other side");
+    assert!(fixture.log.take().is_empty());
+}
