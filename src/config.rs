@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manager::IdAllocation;
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
-use crate::query::LoadStrategy;
+use crate::query::{FlushMode, LoadStrategy};
 
 /// The options of an [`Orm`]. Made by [`Orm::builder`].
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct OrmBuilder {
     log: Option<StatementLog>,
     pub(crate) id_allocation: IdAllocation,
     pub(crate) load_strategy: LoadStrategy,
+    pub(crate) flush_mode: FlushMode,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -68,6 +69,7 @@ impl Default for OrmBuilder {
             log: None,
             load_strategy: LoadStrategy::default(),
             id_allocation: IdAllocation::default(),
+            flush_mode: FlushMode::Auto,
         }
     }
 }
@@ -246,6 +248,14 @@ impl OrmBuilder {
     #[must_use]
     pub const fn load_strategy(mut self, strategy: LoadStrategy) -> Self {
         self.load_strategy = strategy;
+        self
+    }
+
+    /// When queries flush what is pending, where managers, transactions and finds do not say otherwise. Default:
+    /// [`FlushMode::Auto`].
+    #[must_use]
+    pub const fn flush_mode(mut self, mode: FlushMode) -> Self {
+        self.flush_mode = mode;
         self
     }
 

@@ -115,10 +115,10 @@ pub use metadata::{
 pub use orm::Orm;
 pub use query::functions;
 pub use query::{
-    Column, Condition, ContainsOperand, Criteria, Expr, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
-    IntoList, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate, PopulatePath, RelationOperand,
-    SomeItems, Subquery, SubqueryColumns, SubqueryOf, ToMany, ToOne, TupleList, TupleOperand, TupleOperators,
-    TypedExpr,
+    Column, Condition, ContainsOperand, Criteria, Expr, FlushMode, FullText, IntoArray, IntoCondition, IntoExpr,
+    IntoJsonPath, IntoList, IntoOrder, Items, LoadPath, LoadStrategy, LockMode, Order, Populate, PopulatePath,
+    RelationOperand, SomeItems, Subquery, SubqueryColumns, SubqueryOf, ToMany, ToOne, TupleList, TupleOperand,
+    TupleOperators, TypedExpr,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

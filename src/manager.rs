@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::unit_of_work::UnitOfWork;
 
 mod find;
+mod flush_mode;
 mod keys;
 mod load;
 mod loading;
@@ -107,7 +108,9 @@ impl EntityManager {
     /// Another manager of the same [`Orm`](crate::Orm), with a graph and a transaction of its own. Sends nothing.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self::new(Arc::clone(&self.session.orm))
+        let fork = Self::new(Arc::clone(&self.session.orm));
+        fork.set_flush_mode(self.flush_mode());
+        fork
     }
 
     /// Whether a transaction is open: inside `transactional`, or between `begin` and `commit`.

@@ -2,9 +2,9 @@
 
 pub use crate::functions::raw;
 pub use crate::{
-    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushSummary, IsolationLevel, Json,
-    LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, Subquery, TransactionOptions, TupleOperators,
-    entities,
+    Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Find, FlushMode, FlushSummary,
+    IsolationLevel, Json, LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, Subquery,
+    TransactionOptions, TupleOperators, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 pub use serde::{Deserialize, Serialize};

@@ -29,7 +29,7 @@ mod scope;
 mod tests;
 
 pub(crate) use bind::{bind, bind_stale};
-pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
+pub(crate) use change_set::{ChangeKind, ChangeSet, TableName, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::merge;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::EntityManager;
+use super::flush_mode::{Reader, Reads};
 use super::loading::Loading;
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
@@ -257,28 +258,31 @@ impl EntityManager {
         let entity = graph.metadata.of(meta)?;
         let tree = PopulateNode::tree(meta, &populate)?;
         let known = graph.find(entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
+        if let (Some(cell), true) = (&known, tree.is_empty()) {
+            return Ok(Some(Arc::clone(cell)));
+        }
         let view = self.session.view();
-        let mut loader = self.loader(graph, &view, LazyExecutor::new(&*self.session), strategy);
+        let filter = vec![Expression::Key { path: FieldPath::root(root), keys: vec![key.clone()] }];
+        let selection = Selection { filter, ..Selection::all(meta) };
+        let asked = if known.is_none() { Some(&selection) } else { None };
+        let reads = Reads::Entities { view: &view, selection: asked, entity, tree: &tree };
+        let reader = Reader { session: &self.session, reads };
+        let mut loader = self.loader(graph, &view, LazyExecutor::new(&reader), strategy);
         match known {
-            Some(cell) if tree.is_empty() => Ok(Some(cell)),
             Some(cell) => {
                 loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
                 Ok(Some(cell))
             }
             None if tree.is_empty() => {
-                let statement = self.select_by_key(&key, meta)?;
-                let answer = self.session.executor().await?.run(&statement).await?;
+                let statement = [self.select_by_key(&key, meta)?];
+                let reads = Reads::Statements(&statement);
+                let answer = self.session.reader(reads).await?.run(&statement[0]).await?;
                 let mut hydrator = Hydrator::new(graph, entity, false);
                 hydrator.take_rows(&answer.rows)?;
                 Ok(hydrator.finish().0.into_iter().next())
             }
-            None => {
-                // What the key is known of need not wait for the row (rule E2).
-                let path = FieldPath::root(root);
-                let filter = vec![Expression::Key { path, keys: vec![key] }];
-                let selection = Selection { filter, ..Selection::all(meta) };
-                Ok(loader.find(&selection, &tree, 1).await?.into_iter().next())
-            }
+            // What the key is known of need not wait for the row (rule E2).
+            None => Ok(loader.find(&selection, &tree, 1).await?.into_iter().next()),
         }
     }
 
@@ -319,10 +323,12 @@ impl EntityManager {
         if cells.is_empty() || tree.is_empty() {
             return Ok(());
         }
-        let entity = graph.metadata.of(meta)?.index;
+        let entity = graph.metadata.of(meta)?;
         let view = self.session.view();
-        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&*self.session), strategy);
-        loader.populate(entity, cells, &tree).await
+        let reads = Reads::Entities { view: &view, selection: None, entity, tree: &tree };
+        let reader = Reader { session: &self.session, reads };
+        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&reader), strategy);
+        loader.populate(entity.index, cells, &tree).await
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 
 use super::EntityManager;
 use super::find::{Find, Flight, count_of, fields};
+use super::flush_mode::Reads;
 use crate::entity::Entity;
 use crate::error::Error;
 use crate::loader::{ReadRow, RowIntake};
@@ -18,8 +19,8 @@ use crate::types::{ExpectedRow, Projection};
 
 /// A query for some columns, made by [`Find::into`]. `.await` runs it: one statement.
 ///
-/// What it answers with are plain values: they are not in the identity map, no entity is changed by them, and pending
-/// changes of entities do not show in them.
+/// What it answers with are plain values: they are not in the identity map, and no entity is changed by them. Pending changes
+/// of entities show in them if the [`FlushMode`](crate::FlushMode) has them flushed.
 #[must_use = "a query does nothing until it is awaited"]
 pub struct Select<T: Entity, O> {
     em: EntityManager,
@@ -134,9 +135,9 @@ impl<T: Entity, O: Send + 'static> Select<T, O> {
             return Err(Error::validation(T::meta().name, "count() loads nothing that could be locked"));
         }
         let view = self.em.view_of(self.query.selection.meta, &self.options)?;
-        let statement = sql::count_query(&view, &self.query)?;
-        let flight = Flight::begin(&self.em.session, None, &self.options).await?;
-        Ok(count_of(&flight.limit(flight.executor().run(&statement)).await?.rows))
+        let statements = [sql::count_query(&view, &self.query)?];
+        let flight = Flight::begin(&self.em.session, None, &self.options, Reads::Statements(&statements)).await?;
+        Ok(count_of(&flight.limit(flight.executor().run(&statements[0])).await?.rows))
     }
 
     async fn run(self) -> Result<Vec<O>, Error> {
@@ -144,12 +145,14 @@ impl<T: Entity, O: Send + 'static> Select<T, O> {
             return Err(Error::validation(T::meta().name, message));
         }
         let view = self.em.view_of(self.query.selection.meta, &self.options)?;
-        let statement = sql::query(&view, &self.query)?;
+        let statements = [sql::query(&view, &self.query)?];
         let mut intake = RowIntake::selected((self.expected)(), self.read, self.subject);
         let entity = view.of(self.query.selection.meta)?;
-        let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options).await?;
+        let flight =
+            Flight::begin(&self.em.session, self.query.selection.lock, &self.options, Reads::Statements(&statements))
+                .await?;
         let mut take = |rows: &[Row]| intake.take(rows);
-        let streamed = flight.limit(flight.executor().stream(&statement, &mut take)).await;
+        let streamed = flight.limit(flight.executor().stream(&statements[0], &mut take)).await;
         flight.landed(streamed, entity)?;
         Ok(intake.into_rows())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
+use super::flush_mode::FlushModeCell;
 use super::shared::Shared;
 use super::transaction::{Callback, OpenTransaction};
 use super::write::Unfinished;
@@ -20,6 +21,8 @@ pub(crate) struct Session {
     graph: RwLock<Arc<UnitOfWork>>,
     pub(crate) tracker: Arc<Tracker>,
     pub(super) open: Mutex<Option<OpenTransaction>>,
+    /// When queries flush (rule E6).
+    pub(super) flush_mode: FlushModeCell,
     /// What was registered outside of a transaction, and runs after the next COMMIT (rule D6).
     pub(super) callbacks: Mutex<Vec<Callback>>,
     /// Held while a flush runs, or a scope begins or ends (rule A5).
@@ -33,6 +36,7 @@ impl Session {
         let tracker = Arc::new(Tracker::default());
         let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
         Self {
+            flush_mode: FlushModeCell::new(orm.flush_mode),
             orm,
             graph: RwLock::new(graph),
             tracker,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keys::KeySource;
 use crate::driver::Pool;
 use crate::metadata::Metadata;
-use crate::query::LoadStrategy;
+use crate::query::{FlushMode, LoadStrategy};
 use crate::sql::StatementTexts;
 use crate::unit_of_work::CommitOrder;
 
@@ -18,4 +18,6 @@ pub(crate) struct Shared {
     pub(crate) keys: KeySource,
     /// How relations are loaded where a query does not say.
     pub(crate) strategy: LoadStrategy,
+    /// What managers begin with.
+    pub(crate) flush_mode: FlushMode,
 }

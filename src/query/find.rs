@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flush_mode::FlushMode;
 use super::populate::PopulateRequest;
 use super::strategy::LoadStrategy;
 use crate::metadata::EntityMeta;
@@ -34,6 +35,8 @@ pub(crate) struct FindOptions {
     pub(crate) timeout: Option<Duration>,
     /// The schema that is read instead of the entity's own.
     pub(crate) schema: Option<Arc<str>>,
+    /// When it flushes, if that is not up to the manager.
+    pub(crate) flush_mode: Option<FlushMode>,
 }
 
 impl FindPlan {

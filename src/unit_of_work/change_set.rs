@@ -25,6 +25,9 @@ mod cascade;
 mod difference;
 mod rekeying;
 mod removal;
+mod tables;
+
+pub(crate) use tables::TableName;
 
 /// What happens to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

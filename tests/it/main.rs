@@ -37,6 +37,7 @@ mod find_options;
 mod flush;
 mod flush_concurrency;
 mod flush_failures;
+mod flush_modes;
 mod found_by_model;
 mod guards;
 mod identity;
