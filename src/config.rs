@@ -28,6 +28,7 @@ pub struct OrmBuilder {
     min_connections: usize,
     max_connections: usize,
     statement_cache_size: usize,
+    prepared_statements: bool,
     entities: Option<Vec<&'static EntityMeta>>,
     naming: Box<dyn NamingStrategy>,
     log: Option<StatementLog>,
@@ -64,6 +65,7 @@ impl Default for OrmBuilder {
             min_connections: 1,
             max_connections: 10,
             statement_cache_size: 256,
+            prepared_statements: true,
             entities: None,
             naming: Box::new(UnderscoreNamingStrategy),
             log: None,
@@ -161,11 +163,20 @@ impl OrmBuilder {
         self
     }
 
-    /// How many prepared statements each connection keeps. 0 turns prepared statements off, as some poolers in front of the
-    /// server need it. Default: 256.
+    /// How many prepared statements each connection keeps: the least recently used one makes room. 0 turns them off, as
+    /// [`prepared_statements`](Self::prepared_statements) does. Default: 256.
     #[must_use]
     pub const fn statement_cache_size(mut self, statements: usize) -> Self {
         self.statement_cache_size = statements;
+        self
+    }
+
+    /// Whether statements are prepared. `false` is for poolers in front of the server that give a connection to another client
+    /// after each transaction and know nothing of prepared statements: PgBouncer before 1.21. Every statement is parsed and
+    /// planned each time then; it takes one round trip, as it does prepared. Default: `true`.
+    #[must_use]
+    pub const fn prepared_statements(mut self, prepared: bool) -> Self {
+        self.prepared_statements = prepared;
         self
     }
 
@@ -327,7 +338,7 @@ impl OrmBuilder {
             min_connections: self.min_connections,
             max_connections: self.max_connections,
             acquire_timeout: self.acquire_timeout,
-            statement_cache_size: self.statement_cache_size,
+            statement_cache_size: if self.prepared_statements { self.statement_cache_size } else { 0 },
             log: self.log,
         };
         Ok((self.entities, self.naming, options))
