@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
+use rustc_hash::FxHashSet;
 
 use super::EntityManager;
 use super::session::Session;
@@ -127,6 +128,10 @@ impl Session {
         if mode == FlushMode::Commit || !self.tracker.has_pending() {
             return Ok(());
         }
+        // A query does not wait for a flush that is under way, if it has nothing to do with what is pending (rule A5).
+        if mode == FlushMode::Auto && self.serial.try_lock().is_err() && !self.may_write_what_is_read(reads)? {
+            return Ok(());
+        }
         // Boxed: it is rare, and larger than what it is part of.
         Box::pin(async move {
             let serial = self.serialised().await?;
@@ -140,6 +145,28 @@ impl Session {
             Ok(())
         })
         .await
+    }
+
+    /// Whether something that is pending, or that it is related to, is in a table that is read. Looks at no entity.
+    fn may_write_what_is_read(&self, reads: Reads<'_>) -> Result<bool, Error> {
+        let metadata = &self.orm.metadata;
+        let (texts, tables) = reads.tables()?;
+        let mentions: Vec<Mentions<'_>> = texts.iter().map(|text| Mentions::of(text)).collect();
+        let is_read = |(schema, table): TableName<'_>| {
+            mentions.iter().any(|mentions| mentions.names(schema, table)) || tables.contains(&(schema, table))
+        };
+        let of = |entity: &EntityDef| is_read((entity.schema.as_deref(), &entity.table));
+        let pending = self.tracker.pending().into_iter().filter_map(|cell| metadata.find(cell.meta()));
+        let removed = self.tracker.removed_rows().into_iter().map(|(entity, _)| &metadata.entities[entity]);
+        let entities: FxHashSet<usize> = pending.chain(removed).map(|entity| entity.index).collect();
+        Ok(entities.into_iter().map(|entity| &metadata.entities[entity]).any(|entity| {
+            of(entity)
+                || entity.relations().any(|(_, relation)| {
+                    let pivot = relation.pivot.as_ref();
+                    of(metadata.target(relation))
+                        || pivot.is_some_and(|pivot| is_read((pivot.schema.as_deref(), &pivot.table)))
+                })
+        }))
     }
 
     /// Whether what is pending writes a table that is read. Pending work that could not be flushed counts by the tables of its

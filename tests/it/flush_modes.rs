@@ -193,6 +193,27 @@ async fn a_flush_before_a_query_is_as_any_other() {
 }
 
 #[tokio::test]
+async fn a_query_of_other_tables_does_not_wait_for_a_flush() {
+    // A5
+    let (fixture, em, ada, _) = ada().await;
+    let other = fixture.em();
+    other.begin().await.unwrap();
+    let row = other.find_one_or_fail::<Author>(ada.id(), ()).await.unwrap();
+    other.lock(&row, LockMode::PessimisticWrite).await.unwrap();
+    fixture.forget();
+    ada.write().born = Some(1815);
+    let clone = em.clone();
+    let flush = tokio::spawn(async move { clone.flush().await });
+    while fixture.log.statements().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(em.count::<Shelf>(()).await.unwrap(), 0);
+    assert!(!flush.is_finished());
+    other.rollback().await.unwrap();
+    assert_eq!(flush.await.unwrap().unwrap().updated, 1);
+}
+
+#[tokio::test]
 async fn reads_that_run_at_the_same_time_flush_once() {
     // A5
     let (fixture, em, ada, _) = ada().await;

@@ -55,8 +55,8 @@ impl PgBouncer {
         std::fs::write(&file, settings).unwrap();
         let mut command = Command::new(program);
         if is_root() {
-            // It refuses to be root.
-            command.args(["-u", "nobody"]);
+            // It refuses to be root; whoever runs the server has access to its socket.
+            command.args(["-u", &owner(Path::new(&host))]);
         }
         let log = std::fs::File::create(directory.join("log")).unwrap();
         command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -82,6 +82,14 @@ impl Drop for PgBouncer {
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Who owns the directory of a socket; an account that every system has, where there is none.
+fn owner(directory: &Path) -> String {
+    let output = Command::new("stat").args(["-c", "%U"]).arg(directory).output();
+    let name = output.ok().filter(|output| output.status.success());
+    let name = name.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    name.filter(|name| name != "root").unwrap_or_else(|| "nobody".to_owned())
 }
 
 fn is_root() -> bool {
