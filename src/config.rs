@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manager::IdAllocation;
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
-use crate::query::{Filter, LoadStrategy};
+use crate::query::{Filter, FlushMode, LoadStrategy};
 
 /// The options of an [`Orm`]. Made by [`Orm::builder`].
 #[derive(Debug)]
@@ -28,12 +28,14 @@ pub struct OrmBuilder {
     min_connections: usize,
     max_connections: usize,
     statement_cache_size: usize,
+    prepared_statements: bool,
     entities: Option<Vec<&'static EntityMeta>>,
     naming: Box<dyn NamingStrategy>,
     log: Option<StatementLog>,
     pub(crate) id_allocation: IdAllocation,
     pub(crate) load_strategy: LoadStrategy,
     pub(crate) filters: Vec<Filter>,
+    pub(crate) flush_mode: FlushMode,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -64,12 +66,14 @@ impl Default for OrmBuilder {
             min_connections: 1,
             max_connections: 10,
             statement_cache_size: 256,
+            prepared_statements: true,
             entities: None,
             naming: Box::new(UnderscoreNamingStrategy),
             log: None,
             load_strategy: LoadStrategy::default(),
             filters: Vec::new(),
             id_allocation: IdAllocation::default(),
+            flush_mode: FlushMode::Auto,
         }
     }
 }
@@ -161,11 +165,20 @@ impl OrmBuilder {
         self
     }
 
-    /// How many prepared statements each connection keeps. 0 turns prepared statements off, as some poolers in front of the
-    /// server need it. Default: 256.
+    /// How many prepared statements each connection keeps: the least recently used one makes room. 0 turns them off, as
+    /// [`prepared_statements`](Self::prepared_statements) does. Default: 256.
     #[must_use]
     pub const fn statement_cache_size(mut self, statements: usize) -> Self {
         self.statement_cache_size = statements;
+        self
+    }
+
+    /// Whether statements are prepared. `false` is for poolers in front of the server that give a connection to another client
+    /// after each transaction and know nothing of prepared statements: PgBouncer before 1.21. Every statement is parsed and
+    /// planned each time then; it takes one round trip, as it does prepared. Default: `true`.
+    #[must_use]
+    pub const fn prepared_statements(mut self, prepared: bool) -> Self {
+        self.prepared_statements = prepared;
         self
     }
 
@@ -258,6 +271,14 @@ impl OrmBuilder {
         self
     }
 
+    /// When queries flush what is pending, where managers, transactions and finds do not say otherwise. Default:
+    /// [`FlushMode::Auto`].
+    #[must_use]
+    pub const fn flush_mode(mut self, mode: FlushMode) -> Self {
+        self.flush_mode = mode;
+        self
+    }
+
     /// Checks the entities and connects.
     ///
     /// # Errors
@@ -326,7 +347,7 @@ impl OrmBuilder {
             min_connections: self.min_connections,
             max_connections: self.max_connections,
             acquire_timeout: self.acquire_timeout,
-            statement_cache_size: self.statement_cache_size,
+            statement_cache_size: if self.prepared_statements { self.statement_cache_size } else { 0 },
             log: self.log,
         };
         Ok((self.entities, self.naming, options))

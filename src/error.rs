@@ -4,7 +4,7 @@ use std::time::Duration;
 
 mod classify;
 
-pub(crate) use classify::ConstraintNames;
+pub(crate) use classify::{ConstraintNames, is_plan_outdated};
 
 /// The error of every operation of this crate.
 ///
@@ -254,6 +254,16 @@ pub enum Error {
     )]
     TransactionRollbackOnly,
 
+    /// A table was altered since a statement on it was prepared, and a transaction has met that (SQLSTATE 0A000, "cached plan must
+    /// not change result type"). Nothing was written. Run the transaction again: the statement is prepared anew then.
+    #[error(
+        "a table was altered since the statement was prepared, and the transaction has failed over it: run it again, the statement is prepared anew"
+    )]
+    PlanOutdated {
+        /// The server's answer.
+        source: Box<tokio_postgres::Error>,
+    },
+
     /// The transaction is read-only: it was begun so, or the server is a standby (SQLSTATE 25006). Nothing was written.
     #[error("the transaction is read-only{}", detail_of(source))]
     ReadOnlyTransaction {
@@ -300,12 +310,15 @@ pub enum Error {
 
 impl Error {
     /// Whether running the same transaction again may succeed: a serialization failure, a dead-lock, a lock that was not
-    /// available.
+    /// available, a table that was altered meanwhile.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Row { source, .. } => source.is_retryable(),
-            Self::SerializationFailure { .. } | Self::Deadlock { .. } | Self::LockNotAvailable { .. } => true,
+            Self::SerializationFailure { .. }
+            | Self::Deadlock { .. }
+            | Self::LockNotAvailable { .. }
+            | Self::PlanOutdated { .. } => true,
             _ => false,
         }
     }
@@ -337,6 +350,7 @@ impl Error {
             | Self::Deadlock { source }
             | Self::QueryCanceled { source }
             | Self::ReadOnlyTransaction { source }
+            | Self::PlanOutdated { source }
             | Self::CommitOutcomeUnknown { source }
             | Self::Database { source, .. } => Some(source),
             _ => None,

@@ -117,10 +117,10 @@ pub use orm::Orm;
 pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
-    ExistsOperand, Expr, Filter, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList,
-    IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath,
-    PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany,
-    ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
+    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
+    IntoList, IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate,
+    PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf,
+    Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -11,6 +11,7 @@ use crate::unit_of_work::UnitOfWork;
 mod bulk;
 mod filters;
 mod find;
+mod flush_mode;
 mod keys;
 mod load;
 mod loading;
@@ -115,7 +116,9 @@ impl EntityManager {
     #[must_use]
     pub fn fork(&self) -> Self {
         let fork = Session::with_filters(Arc::clone(&self.session.orm), self.session.filters.copy());
-        Self { session: Arc::new(fork), scope: None }
+        let fork = Self { session: Arc::new(fork), scope: None };
+        fork.set_flush_mode(self.flush_mode());
+        fork
     }
 
     /// Whether a transaction is open: inside `transactional`, or between `begin` and `commit`.

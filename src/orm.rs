@@ -67,7 +67,7 @@ impl Orm {
     }
 
     pub(crate) async fn open(builder: OrmBuilder) -> Result<Self, Error> {
-        let (id_allocation, strategy) = (builder.id_allocation, builder.load_strategy);
+        let (id_allocation, strategy, flush_mode) = (builder.id_allocation, builder.load_strategy, builder.flush_mode);
         let added = builder.filters.clone();
         let (metas, naming, options) = builder.into_parts()?;
         let metadata = Arc::new(Metadata::resolve(metas, naming)?);
@@ -76,7 +76,8 @@ impl Orm {
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
         let keys = KeySource::new(metadata.entities.len(), id_allocation);
         let texts = StatementTexts::default();
-        Ok(Self { inner: Arc::new(Shared { metadata, pool, texts, order, keys, strategy, filters }) })
+        let shared = Shared { metadata, pool, texts, order, keys, strategy, flush_mode, filters };
+        Ok(Self { inner: Arc::new(shared) })
     }
 
     /// A fresh entity manager: one a request, one a job. Sends nothing and needs no connection until it is used.

@@ -33,7 +33,7 @@ mod standalone;
 mod tests;
 
 pub(crate) use bind::{CUT, bind, bind_stale};
-pub(crate) use change_set::{ChangeKind, ChangeSet, collect};
+pub(crate) use change_set::{ChangeKind, ChangeSet, TableName, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
 pub(crate) use merge::{adopt_next_version, adopt_version, merge};

@@ -15,9 +15,9 @@ use super::cancel::CancelAddress;
 use super::ended::EndedConnections;
 use super::log::StatementLog;
 use super::pipeline::{InOrder, Posted};
-use super::statement_cache::PreparedStatements;
+use super::statement_cache::{PreparedStatements, StatementCaches};
 use super::transaction::CommitFailure;
-use crate::error::Error;
+use crate::error::{Error, is_plan_outdated};
 use crate::metadata::Metadata;
 use crate::sql::{Param, Statement};
 
@@ -35,23 +35,32 @@ type DriverResult<T> = Result<T, tokio_postgres::Error>;
 #[derive(Clone)]
 pub(crate) struct Connection {
     client: Arc<Object>,
-    prepared: Option<Arc<PreparedStatements>>,
+    /// Its own prepared statements, and those of all connections of the pool.
+    prepared: Option<(Arc<PreparedStatements>, Arc<StatementCaches>)>,
     ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
     address: Arc<CancelAddress>,
+    /// Whether a statement that has failed cannot be run again: it is part of a transaction.
+    in_transaction: bool,
 }
 
 impl Connection {
     pub(super) fn new(
         client: Object,
-        prepared: Option<Arc<PreparedStatements>>,
+        prepared: Option<(Arc<PreparedStatements>, Arc<StatementCaches>)>,
         ended: EndedConnections,
         log: Option<StatementLog>,
         metadata: Arc<Metadata>,
         address: Arc<CancelAddress>,
     ) -> Self {
-        Self { client: Arc::new(client), prepared, ended, log, metadata, address }
+        Self { client: Arc::new(client), prepared, ended, log, metadata, address, in_transaction: false }
+    }
+
+    /// The connection for a transaction: statements that fail are not run again.
+    pub(super) fn in_transaction(mut self) -> Self {
+        self.in_transaction = true;
+        self
     }
 
     /// Asks the server to cancel the statement that it is running for this connection; answers when it has been told.
@@ -214,12 +223,29 @@ impl Connection {
     ///
     /// The first time it is sent unprepared and prepared behind it, in the same flight: preparing first would cost a
     /// round trip of its own.
+    ///
+    /// A statement whose result has other types than when it was prepared is refused by the server before it has done anything:
+    /// it is run again unprepared, once, unless that would be part of a transaction, which has failed by then (rule E7).
     async fn start(&self, statement: &Statement) -> DriverResult<Started<'_>> {
         self.record(&statement.text);
-        let known = self.prepared.as_ref().map(|cache| (cache, cache.find(&statement.text)));
-        if let Some((_, Some(Some(prepared)))) = &known {
+        let mut known = self.prepared.as_ref().map(|(cache, _)| (cache, cache.find(&statement.text)));
+        if let Some((cache, Some(Some(prepared)))) = &known {
             let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
-            return Ok(Started { rows: Box::pin(self.client.query_raw(prepared, params).await?), prepare: None });
+            match self.client.query_raw(prepared, params).await {
+                Err(error) if is_plan_outdated(&error) => {
+                    // So are others, of this connection and of the others: whoever altered the table is done with it.
+                    if let Some((_, all)) = &self.prepared {
+                        all.forget_all();
+                    }
+                    if self.in_transaction {
+                        return Err(error);
+                    }
+                    self.count_trip();
+                    self.record(&statement.text);
+                    known = Some((cache, None));
+                }
+                rows => return Ok(Started { rows: Box::pin(rows?), prepare: None }),
+            }
         }
         let mut unprepared = Box::pin(self.client.query_typed_raw(&statement.text, typed(&statement.params)));
         let Some((cache, None)) = known else {

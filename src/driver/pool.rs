@@ -10,6 +10,7 @@ use deadpool_postgres::{
 use futures_util::future::{Either, select};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::Host;
+use tokio_postgres::types::Type;
 
 use super::cancel::CancelAddress;
 use super::connection::Connection;
@@ -38,7 +39,7 @@ pub(crate) struct PoolOptions {
 pub(crate) struct Pool {
     pool: deadpool_postgres::Pool,
     server: tokio_postgres::Config,
-    caches: StatementCaches,
+    caches: Arc<StatementCaches>,
     ended: EndedConnections,
     log: Option<StatementLog>,
     metadata: Arc<Metadata>,
@@ -81,7 +82,7 @@ impl Pool {
         let pool = Self {
             pool,
             server: options.server,
-            caches: StatementCaches::new(options.statement_cache_size),
+            caches: Arc::new(StatementCaches::new(options.statement_cache_size)),
             ended,
             log: options.log,
             metadata,
@@ -104,7 +105,7 @@ impl Pool {
     /// [`Error::Pool`] if none gets free in time, [`Error::Connection`] if a new one cannot be opened.
     pub(crate) async fn acquire(&self) -> Result<Connection, Error> {
         let client = self.pool.get().await.map_err(|error| self.error(error))?;
-        let prepared = self.caches.of(&client.statement_cache);
+        let prepared = self.caches.of(&client.statement_cache).map(|own| (own, Arc::clone(&self.caches)));
         let (ended, log, metadata) = (self.ended.clone(), self.log.clone(), Arc::clone(&self.metadata));
         Ok(Connection::new(client, prepared, ended, log, metadata, Arc::clone(&self.cancel_address)))
     }
@@ -129,8 +130,9 @@ impl Pool {
     async fn status(&self, number: &str) -> Result<Option<String>, tokio_postgres::Error> {
         let (client, connection) = self.server.connect(NoTls).await?;
         let ask = async {
-            let row = client.query_one(STATUS, &[&number]).await?;
-            row.try_get::<_, Option<String>>(0)
+            // Without a prepared statement: there may be a pooler in between.
+            let rows = client.query_typed(STATUS, &[(&number, Type::TEXT)]).await?;
+            rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<String>>(0))
         };
         // The connection ends with the client.
         match select(pin!(ask), pin!(connection)).await {

@@ -1,4 +1,4 @@
-//! Prepared statements, bounded per connection.
+//! Prepared statements, bounded per connection (rule E7).
 //!
 //! deadpool's own cache never forgets, so it is not used; its address, which is the same for the life of a connection,
 //! tells the connections of the pool apart.
@@ -66,6 +66,13 @@ impl StatementCaches {
     /// Caches of this size; 0 turns prepared statements off.
     pub(super) fn new(capacity: usize) -> Self {
         Self { caches: DashMap::new(), capacity: NonZeroUsize::new(capacity) }
+    }
+
+    /// Forgets all statements of all connections: they were prepared for tables that have changed since.
+    pub(super) fn forget_all(&self) {
+        for entry in &self.caches {
+            entry.1.statements.lock().clear();
+        }
     }
 
     /// The cache of a connection, `None` if prepared statements are off.

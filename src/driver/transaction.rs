@@ -83,6 +83,7 @@ impl TransactionConnection {
 
     /// Begins a transaction with options, which are part of the `BEGIN`.
     pub(crate) fn begin_with(connection: Connection, options: TransactionOptions) -> Self {
+        let connection = connection.in_transaction();
         let posted = vec![connection.post(&begin(options))];
         let sent = Sent { posted, open: true, savepoints: 0, labelled: FxHashMap::default(), cancelled: false };
         let failed = AtomicBool::new(false);
@@ -227,7 +228,11 @@ impl TransactionConnection {
         if failed {
             self.failed.store(true, Ordering::Release);
         }
-        if matches!(error, Some(Error::SerializationFailure { .. } | Error::Deadlock { .. })) {
+        // Everything is prepared anew when it is run again.
+        let is_conflict = |error: &Error| {
+            matches!(error, Error::SerializationFailure { .. } | Error::Deadlock { .. } | Error::PlanOutdated { .. })
+        };
+        if error.is_some_and(is_conflict) {
             self.conflict.store(true, Ordering::Release);
         }
     }

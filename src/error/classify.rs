@@ -84,6 +84,7 @@ impl Error {
                 let entity = entity_of(&owner());
                 Self::ExclusionViolation { entity, constraint, table, source }
             }
+            _ if is_outdated(answer) => Self::PlanOutdated { source },
             &SqlState::T_R_SERIALIZATION_FAILURE => Self::SerializationFailure { source },
             &SqlState::T_R_DEADLOCK_DETECTED => Self::Deadlock { source },
             &SqlState::LOCK_NOT_AVAILABLE => Self::LockNotAvailable { entity: None, source: Some(source) },
@@ -98,6 +99,16 @@ impl Error {
             code => Self::Database { sqlstate: code.code().to_owned(), message: answer.message().to_owned(), source },
         }
     }
+}
+
+/// Whether a prepared statement was refused because its result would have other types than when it was prepared.
+pub(crate) fn is_plan_outdated(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(is_outdated)
+}
+
+/// The name of the server's function tells it in any language.
+fn is_outdated(answer: &DbError) -> bool {
+    answer.code() == &SqlState::FEATURE_NOT_SUPPORTED && answer.routine() == Some("RevalidateCachedQuery")
 }
 
 /// Whether the server has closed the connection behind this answer.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::EntityManager;
+use super::flush_mode::{Reader, Reads};
 use super::loading::Loading;
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
@@ -257,32 +258,35 @@ impl EntityManager {
         let tree = PopulateNode::tree(meta, &populate)?;
         let view = self.session.view()?;
         let known = graph.find_seen(&view, entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
-        let mut loader = self.loader(graph, &view, LazyExecutor::new(&*self.session), strategy);
         // The row of a stale entity is read as if it were not loaded.
         let (known, stale) = match known {
             Some(cell) if cell.is_stale() => (None, Some(cell)),
             known => (known, None),
         };
+        if let (Some(cell), true) = (&known, tree.is_empty()) {
+            return Ok(Some(Arc::clone(cell)));
+        }
+        let filter = vec![Expression::Key { path: FieldPath::root(root), keys: vec![key.clone()] }];
+        let selection = Selection { filter, ..Selection::all(meta) };
+        let asked = if known.is_none() { Some(&selection) } else { None };
+        let reads = Reads::Entities { view: &view, selection: asked, entity, tree: &tree };
+        let reader = Reader { session: &self.session, reads };
+        let mut loader = self.loader(graph, &view, LazyExecutor::new(&reader), strategy);
         let found = match known {
-            Some(cell) if tree.is_empty() => Some(cell),
             Some(cell) => {
                 loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
                 Some(cell)
             }
             None if tree.is_empty() => {
-                let statement = sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?;
-                let answer = self.session.executor().await?.run(&statement).await?;
+                let statement = [sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?];
+                let reads = Reads::Statements(&statement);
+                let answer = self.session.reader(reads).await?.run(&statement[0]).await?;
                 let mut hydrator = Hydrator::new(graph, entity, false).through(&view);
                 hydrator.take_rows(&answer.rows)?;
                 hydrator.finish().0.into_iter().next()
             }
-            None => {
-                // What the key is known of need not wait for the row (rule E2).
-                let path = FieldPath::root(root);
-                let filter = vec![Expression::Key { path, keys: vec![key] }];
-                let selection = Selection { filter, ..Selection::all(meta) };
-                loader.find(&selection, &tree, 1).await?.into_iter().next()
-            }
+            // What the key is known of need not wait for the row (rule E2).
+            None => loader.find(&selection, &tree, 1).await?.into_iter().next(),
         };
         if let (None, Some(gone)) = (&found, stale) {
             graph.detach(&gone);
@@ -322,10 +326,12 @@ impl EntityManager {
         if cells.is_empty() || tree.is_empty() {
             return Ok(());
         }
-        let entity = graph.metadata.of(meta)?.index;
+        let entity = graph.metadata.of(meta)?;
         let view = self.session.view()?;
-        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&*self.session), strategy);
-        loader.populate(entity, cells, &tree).await
+        let reads = Reads::Entities { view: &view, selection: None, entity, tree: &tree };
+        let reader = Reader { session: &self.session, reads };
+        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&reader), strategy);
+        loader.populate(entity.index, cells, &tree).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use tokio_postgres::Row;
 
 use super::EntityManager;
 use super::find::{Find, Flight, count_of, fields, handles, is_true};
+use super::flush_mode::Reads;
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::loader::{Hydrator, ReadRow, RowIntake};
@@ -29,8 +31,8 @@ pub use sql_text::{SqlParameter, SqlText};
 /// A query of the entity `T` that answers with `O`s: entities, or what was selected. Made by [`EntityManager::query`],
 /// [`Find::select`] and [`Find::into`]. `.await` runs it: one statement.
 ///
-/// What is selected are plain values: they are not in the identity map, no entity is changed by them, and pending changes
-/// of entities do not show in them (rule E5). Entities are managed, each once, whatever is joined.
+/// What is selected are plain values: they are not in the identity map, and no entity is changed by them (rule E5). Pending
+/// changes of entities show in them if the [`FlushMode`](crate::FlushMode) has them flushed. Entities are managed, each once, whatever is joined.
 ///
 /// Fields of the entity and of what its to-one relations lead to are columns; those behind a to-many relation are, once it
 /// is [joined](Self::join). Values are bound, names are quoted.
@@ -257,7 +259,8 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// Runs another statement about the query.
     async fn answer(self, write: fn(&View, &SelectQuery) -> Result<Statement, Error>) -> Result<Vec<Row>, Error> {
         let statement = write(&self.view()?, &self.query)?;
-        let flight = Flight::begin(&self.em.session, None, &self.options).await?;
+        let flight =
+            Flight::begin(&self.em.session, None, &self.options, Reads::Statements(from_ref(&statement))).await?;
         Ok(flight.limit(flight.executor().run(&statement)).await?.rows)
     }
 
@@ -283,7 +286,8 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         let view = self.view()?;
         let statement = sql::query(&view, &self.query)?;
         let entity = view.of(self.query.selection.meta)?;
-        let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options).await?;
+        let reads = Reads::Statements(from_ref(&statement));
+        let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options, reads).await?;
         match self.reader {
             Reader::Rows { expected, read, subject } => {
                 let mut intake = RowIntake::selected(expected(), read, subject);

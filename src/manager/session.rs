@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
 use super::filters::ManagerFilters;
+use super::flush_mode::FlushModeCell;
 use super::shared::Shared;
 use super::transaction::{Callback, OpenTransaction};
 use super::write::Unfinished;
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) tracker: Arc<Tracker>,
     pub(super) filters: ManagerFilters,
     pub(super) open: Mutex<Option<OpenTransaction>>,
+    /// When queries flush (rule E6).
+    pub(super) flush_mode: FlushModeCell,
     /// What was registered outside of a transaction, and runs after the next COMMIT (rule D6).
     pub(super) callbacks: Mutex<Vec<Callback>>,
     /// Held while a flush runs, or a scope begins or ends (rule A5).
@@ -40,6 +43,7 @@ impl Session {
         let tracker = Arc::new(Tracker::default());
         let graph = UnitOfWork::new(Arc::clone(&orm.metadata), Arc::clone(&tracker));
         Self {
+            flush_mode: FlushModeCell::new(orm.flush_mode),
             orm,
             graph: RwLock::new(graph),
             tracker,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keys::KeySource;
 use crate::driver::Pool;
 use crate::metadata::Metadata;
-use crate::query::{Filter, LoadStrategy};
+use crate::query::{Filter, FlushMode, LoadStrategy};
 use crate::sql::StatementTexts;
 use crate::unit_of_work::CommitOrder;
 
@@ -20,4 +20,6 @@ pub(crate) struct Shared {
     pub(crate) strategy: LoadStrategy,
     /// The filters of all managers.
     pub(crate) filters: Vec<Filter>,
+    /// What managers begin with.
+    pub(crate) flush_mode: FlushMode,
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use super::EntityManager;
 use super::find::handles;
+use super::flush_mode::Reads;
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::loader::{Hydrator, RowIntake};
@@ -26,8 +28,8 @@ impl EntityManager {
     /// than once; then a `?` is the operator. Values are bound, never written into the text, and have the type of the Rust
     /// value: `?` with an `i64` becomes `$1::int8`, so another type is a cast away (`?::numeric`).
     ///
-    /// Entities do not notice what plain SQL writes: `refresh` those that it has changed. Nor does it see changes that are
-    /// not flushed yet.
+    /// Entities do not notice what plain SQL writes: `refresh` those that it has changed. What is pending in tables that the
+    /// text names is flushed first, as before every query ([`FlushMode`](crate::FlushMode)); `execute` flushes nothing.
     ///
     /// ```
     /// # howdah::doctest::run(async |url| {
@@ -92,7 +94,7 @@ impl Sql {
 
     async fn rows(self) -> Result<Vec<Row>, Error> {
         let (em, statement) = self.statement()?;
-        let answer = em.session.executor().await?.run(&statement).await?;
+        let answer = em.session.reader(Reads::Statements(from_ref(&statement))).await?.run(&statement).await?;
         Ok(answer.rows.into_iter().map(Row).collect())
     }
 }
@@ -140,7 +142,11 @@ impl<R: FromRow> MappedSql<R> {
     async fn run(self) -> Result<Vec<R>, Error> {
         let (em, statement) = self.sql.statement()?;
         let mut intake = RowIntake::<R>::plain();
-        em.session.executor().await?.stream(&statement, &mut |rows| intake.take(rows)).await?;
+        em.session
+            .reader(Reads::Statements(from_ref(&statement)))
+            .await?
+            .stream(&statement, &mut |rows| intake.take(rows))
+            .await?;
         Ok(intake.into_rows())
     }
 }
@@ -183,7 +189,12 @@ impl<T: Entity> EntitySql<T> {
         let entity = metadata.of(T::meta())?;
         let statement = sql::plain_entities(&em.session.view()?, entity, statement)?;
         let mut hydrator = Hydrator::new(&graph, entity, false);
-        let outcome = em.session.executor().await?.stream(&statement, &mut |rows| hydrator.take_rows(rows)).await;
+        let outcome = em
+            .session
+            .reader(Reads::Statements(from_ref(&statement)))
+            .await?
+            .stream(&statement, &mut |rows| hydrator.take_rows(rows))
+            .await;
         if let Err(error) = outcome {
             let missing = sql::missing_column(entity, &error).map(|column| {
                 let name = entity.meta.name;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::filter::FilterOptions;
+use super::flush_mode::FlushMode;
 use super::populate::PopulateRequest;
 use super::strategy::LoadStrategy;
 use crate::metadata::EntityMeta;
@@ -36,6 +37,8 @@ pub(crate) struct FindOptions {
     /// The schema that is read instead of the entity's own.
     pub(crate) schema: Option<Arc<str>>,
     pub(crate) filters: FilterOptions,
+    /// When it flushes, if that is not up to the manager.
+    pub(crate) flush_mode: Option<FlushMode>,
 }
 
 impl FindPlan {

@@ -16,6 +16,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// One item of a FROM list that has these rows and no others.
+    pub(super) fn into_item(self, alias: &str) -> String {
+        if self.condition.is_empty() {
+            return self.table;
+        }
+        format!("(SELECT {alias}.* FROM {} WHERE {}) AS {alias}", self.table, self.condition)
+    }
+
     /// Appends what the rows have to fulfil behind another condition, there or not.
     pub(super) fn push_and(&self, out: &mut String) {
         if !self.condition.is_empty() {

@@ -103,7 +103,7 @@ impl Writer<'_> {
         match &source.kind {
             FromKind::Entity(meta) => {
                 let entity = self.metadata().of(meta())?;
-                Ok(self.seen(alias, entity)?.table)
+                Ok(self.seen(alias, entity)?.into_item(alias))
             }
             FromKind::Query(query) => {
                 let (text, width) = self.nested(scope, query)?;

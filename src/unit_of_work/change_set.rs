@@ -25,6 +25,9 @@ mod cascade;
 mod difference;
 mod rekeying;
 mod removal;
+mod tables;
+
+pub(crate) use tables::TableName;
 
 pub(super) use difference::{NewValue, new_value};
 

@@ -91,6 +91,12 @@ impl Tracker {
         if state.foreign.is_empty() { state.pending.clone() } else { [&state.pending[..], &state.foreign].concat() }
     }
 
+    /// Whether the next flush has something to look at.
+    pub(crate) fn has_pending(&self) -> bool {
+        let state = self.state.lock();
+        !(state.pending.is_empty() && state.foreign.is_empty() && state.removed_rows.is_empty())
+    }
+
     /// Makes room for this many pending entities.
     pub(crate) fn reserve(&self, entities: usize) {
         self.state.lock().pending.reserve(entities);

@@ -183,6 +183,7 @@ async fn a_reference_to_a_loaded_or_new_entity_removes_the_entity() {
     // Loaded after it was removed: it goes like any other, unless it is persisted.
     for persisted in [true, false] {
         let em = fixture.em();
+        em.set_flush_mode(FlushMode::Commit);
         em.remove(em.get_reference::<Book>(2));
         let book = em.find_one_or_fail::<Book>(2, ()).await.unwrap();
         if persisted {

@@ -38,7 +38,11 @@ pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Ou
 const ENOUGH: usize = 60;
 
 async fn one_connection() -> Fixture {
-    Fixture::with(library(), |builder| builder.max_connections(1).acquire_timeout(Duration::from_secs(5))).await
+    Fixture::with(library(), |builder| {
+        // What is pending is to be pending still when it is counted.
+        builder.max_connections(1).acquire_timeout(Duration::from_secs(5)).flush_mode(FlushMode::Commit)
+    })
+    .await
 }
 
 /// A manager with something of every kind to write: an update, an insert, a new relation, a removal.

@@ -128,6 +128,7 @@ async fn an_unloaded_collection_can_be_added_to_and_removed_from() {
 async fn loading_keeps_what_was_added_and_removed_before() {
     let fixture = Fixture::new(library()).await;
     let (em, shelf, books) = unloaded(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
     shelf.update(|s| {
         s.books.add(&books[2]);
         s.books.remove(&books[0]);

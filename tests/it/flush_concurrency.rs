@@ -197,6 +197,7 @@ async fn what_is_removed_meanwhile_is_removed_by_the_next_flush() {
 async fn a5_flushes_of_clones_are_serialised_and_reads_are_not() {
     let fixture = Fixture::new(library()).await;
     let (em, book, author) = book(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
     let obstacle = Obstacle::on_book(&fixture, &book).await;
     book.write().title = "sent".into();
     let flush = start(&fixture, &em).await;

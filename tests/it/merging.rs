@@ -42,6 +42,7 @@ async fn a3_clean_fields_take_what_the_database_has() {
 async fn a3_dirty_fields_keep_their_values_and_are_compared_with_what_was_read() {
     let fixture = Fixture::new(entities![Author, Book, Shelf, Tag, Profile]).await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let author = em.persist(NewAuthor { name: "Ursula".into() });
     em.flush().await.unwrap();
     author.write().born = Some(1929);
@@ -64,6 +65,7 @@ async fn a3_dirty_fields_keep_their_values_and_are_compared_with_what_was_read()
 async fn a3_the_version_of_a_dirty_entity_is_not_raised_silently() {
     let fixture = Fixture::new(library()).await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let book = one_book(&fixture, &em).await;
     book.write().title = "mine".into();
     fixture.database.execute("UPDATE book SET title = 'theirs', version = version + 1").await.unwrap();

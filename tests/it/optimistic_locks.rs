@@ -128,6 +128,7 @@ async fn a_find_compares_the_versions_of_all_that_it_loads() {
     assert_eq!(none.one().await.unwrap(), None);
 
     // A3: a changed entity keeps the version that it was changed on, and that is the one which is compared.
+    em.set_flush_mode(FlushMode::Commit);
     books[2].write().title = "mine".into();
     let third = em.find::<Book>().filter(|book| book.id().eq(3));
     assert_stale(third.clone().lock(LockMode::Optimistic(2)).one().await, &["Book#3"]);

@@ -142,6 +142,7 @@ async fn what_is_loaded_is_read_again_by_a_locked_find_and_not_by_lock() {
     let fixture = books().await;
     let em = begun(&fixture).await;
     let (clean, dirty) = (book(&em, 1).await, book(&em, 2).await);
+    em.set_flush_mode(FlushMode::Commit);
     dirty.write().title = "mine".into();
     fixture.database.execute("UPDATE book SET title = 'theirs', pages = 7, version = 2").await.unwrap();
 

@@ -144,6 +144,7 @@ async fn lists_inside_of_lists_are_one_statement() {
 async fn nothing_is_in_the_identity_map_and_nothing_is_written() {
     let fixture = library_with_rows().await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let author = em.find_one_or_fail::<Author>(2, ()).await.unwrap();
     author.write().name = "Ursula K.".into();
     // E5: the row as it is, and no entity that was half filled.

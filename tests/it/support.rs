@@ -47,7 +47,8 @@ impl Fixture {
         (fixture, proxy)
     }
 
-    async fn connect(
+    /// The same, for a database that is there, at an address of its own.
+    pub async fn connect(
         database: TestDatabase,
         url: &str,
         entities: impl IntoIterator<Item = &'static EntityMeta>,

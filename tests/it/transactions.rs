@@ -345,6 +345,7 @@ async fn c10_a_swallowed_statement_error_refuses_the_commit() {
 async fn c10_a_nested_transaction_keeps_a_statement_error_to_itself() {
     let fixture = Fixture::new(library()).await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     fixture.database.execute("ALTER TABLE shelf RENAME TO rack").await.unwrap();
     em.transactional(async |em| {
         em.persist(author("Ada"));

@@ -136,6 +136,7 @@ async fn a_type_given_by_hand_is_written_read_and_compared_as_that_type() {
 async fn what_is_too_long_or_no_such_value_is_refused_by_the_server() {
     let fixture = products().await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let long = em.persist(product(1.0, "too long", "sad"));
     assert_eq!(em.flush().await.unwrap_err().sqlstate(), Some("22001"));
     long.write().code = "ok".into();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Find;
 use crate::entity::Entity;
+use crate::query::FlushMode;
 
 impl<T: Entity> Find<T> {
     /// Overwrites entities that are loaded already: all of their fields, those that were changed and not flushed, too, and
@@ -40,6 +41,13 @@ impl<T: Entity> Find<T> {
     /// the program, not the request.
     pub fn comment(mut self, comment: impl Into<String>) -> Self {
         self.plan.options.comment = Some(comment.into());
+        self
+    }
+
+    /// When this find flushes, instead of the manager's [mode](crate::EntityManager::set_flush_mode). One that
+    /// [refreshes](Self::refresh) never does: pending changes are dropped.
+    pub const fn flush_mode(mut self, mode: FlushMode) -> Self {
+        self.plan.options.flush_mode = Some(mode);
         self
     }
 

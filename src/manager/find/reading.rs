@@ -11,6 +11,7 @@ use crate::driver::{Executor, LazyExecutor};
 use crate::error::Error;
 use crate::loader::{Hydrator, Loader, check_filters};
 use crate::manager::Session;
+use crate::manager::flush_mode::Reads;
 use crate::manager::lock::{LockScope, check_comparable, check_versions};
 use crate::metadata::{EntityDef, EntityMeta};
 use crate::query::{FindOptions, FindPlan, LoadStrategy, PopulateNode};
@@ -52,7 +53,9 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// As [`Flight::begin`].
     pub(super) async fn begin(&self) -> Result<Flight<'a>, Error> {
-        Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options).await
+        let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
+        let reads = Reads::Entities { view, selection, entity: self.entity, tree };
+        Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options, reads).await
     }
 
     /// Whether relations are loaded behind the rows, which are locked then (another transaction may have changed them until
@@ -100,15 +103,19 @@ pub(in crate::manager) struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    /// Takes a connection, for as long as the find may take.
+    /// Flushes what the find would not see otherwise, and takes a connection, for as long as the find may take.
     ///
     /// # Errors
-    /// If there is none; those of [`LockScope::begin`].
+    /// If there is none; what the flush answered; those of [`LockScope::begin`].
     pub(in crate::manager) async fn begin(
         session: &'a Session,
         lock: Option<RowLock>,
         options: &FindOptions,
+        reads: Reads<'_>,
     ) -> Result<Self, Error> {
+        if !options.refresh {
+            session.flush_before(options.flush_mode, reads).await?;
+        }
         let scope = match lock {
             Some(lock) => Some(LockScope::begin(session, lock).await?),
             None => None,

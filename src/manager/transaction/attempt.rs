@@ -6,12 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::super::EntityManager;
+use super::super::flush_mode::ScopedFlushMode;
 use super::super::session::Session;
 use super::builder::Propagation;
 use super::deadline::Deadline;
 use super::{INSIDE, Innermost, Kind, OpenScope};
 use crate::driver::TransactionConnection;
 use crate::error::Error;
+use crate::query::FlushMode;
 use crate::sql::transaction::TransactionOptions;
 
 /// A place that a closure runs in. Dropping it is a failure.
@@ -19,6 +21,8 @@ pub(super) struct Attempt {
     /// What the closure is given.
     em: EntityManager,
     place: Place,
+    /// Sets the manager's mode back when it is dropped.
+    flush_mode: Option<ScopedFlushMode>,
 }
 
 enum Place {
@@ -72,13 +76,19 @@ impl Attempt {
                     );
                     return Err(Error::Validation { entity: None, message });
                 }
-                Ok(Self { em, place: Place::Outside })
+                Ok(Self { em, place: Place::Outside, flush_mode: None })
             }
         }
     }
 
     fn inside(session: &Arc<Session>, scope: u64, place: Place) -> Self {
-        Self { em: EntityManager { session: Arc::clone(session), scope: Some(scope) }, place }
+        let em = EntityManager { session: Arc::clone(session), scope: Some(scope) };
+        Self { em, place, flush_mode: None }
+    }
+
+    /// Chooses when queries flush, until this is dropped.
+    pub(super) fn set_flush_mode(&mut self, mode: Option<FlushMode>) {
+        self.flush_mode = mode.map(|mode| ScopedFlushMode::set(&self.em.session, mode));
     }
 
     /// Prepares for another attempt: it has to read again what this one reads, and not to find it in the identity map.

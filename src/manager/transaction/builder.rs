@@ -12,6 +12,7 @@ use super::attempt::Attempt;
 use super::back_off::pause;
 use super::deadline::Deadline;
 use crate::error::Error;
+use crate::query::FlushMode;
 use crate::sql::transaction::{IsolationLevel, TransactionOptions};
 
 /// What a transaction does if another one is open on its manager, and if none is.
@@ -57,6 +58,7 @@ pub struct Transaction<Runs = Once> {
     propagation: Propagation,
     timeout: Option<Duration>,
     retries: u32,
+    flush_mode: Option<FlushMode>,
     runs: PhantomData<Runs>,
 }
 
@@ -103,6 +105,7 @@ impl EntityManager {
             propagation: Propagation::default(),
             timeout: None,
             retries: 0,
+            flush_mode: None,
             runs: PhantomData,
         }
     }
@@ -147,6 +150,13 @@ impl<Runs> Transaction<Runs> {
         self
     }
 
+    /// When queries flush until the transaction has ended, or the part of one, instead of the manager's
+    /// [mode](EntityManager::set_flush_mode).
+    pub const fn flush_mode(mut self, mode: FlushMode) -> Self {
+        self.flush_mode = Some(mode);
+        self
+    }
+
     /// Repeats the transaction, up to this many times, if it fails and the server has reported a conflict with another one in
     /// it: a serialization failure (SQLSTATE 40001) or a dead-lock (40P01). The memory is restored first, with everything that
     /// was read in it, so that it is read again; what was read before the transaction is not: `refresh` it in the closure.
@@ -158,12 +168,15 @@ impl<Runs> Transaction<Runs> {
     /// A part of another transaction is not repeated alone: the conflict is with all of that. The error goes up to the
     /// outermost transaction, whose `retries` count.
     pub fn retries(self, retries: u32) -> Transaction<Repeatedly> {
-        let Self { em, options, propagation, timeout, .. } = self;
-        Transaction { em, options, propagation, timeout, retries, runs: PhantomData }
+        let Self { em, options, propagation, timeout, flush_mode, .. } = self;
+        Transaction { em, options, propagation, timeout, retries, flush_mode, runs: PhantomData }
     }
 
     async fn enter(&self, deadline: Deadline) -> Result<Attempt, Error> {
-        deadline.limit(&Weak::new(), Attempt::enter(&self.em, self.propagation, self.options)).await?
+        let entering = Attempt::enter(&self.em, self.propagation, self.options);
+        let mut attempt = deadline.limit(&Weak::new(), entering).await??;
+        attempt.set_flush_mode(self.flush_mode);
+        Ok(attempt)
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Flight {
     is_repeatable: bool,
     /// Whether the transaction has written before.
     pub(super) has_written: bool,
+    /// Whether it is the second attempt, because statements had been prepared for tables that were altered since.
+    is_prepared_anew: bool,
     /// Whether stale rows may be more than those of one statement.
     pub(super) is_stale_elsewhere: bool,
 }
@@ -49,6 +51,8 @@ pub(super) struct Flight {
 enum Failure {
     /// The keys of this entity have no order: nothing was written, and it is done in another way.
     Unordered(usize),
+    /// A table was altered since a statement was prepared: nothing was written, and all statements are prepared anew.
+    Outdated,
     /// These rows of the change set were not found as they have been read.
     Stale(Vec<usize>),
     Final(Error),
@@ -100,9 +104,18 @@ impl Flight {
         has_written: bool,
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
-        let (is_repeatable, is_stale_elsewhere) = (false, false);
-        let is_committing = Arc::default();
-        Self { orm, changes, plan, place, summary, is_committing, is_repeatable, has_written, is_stale_elsewhere }
+        Self {
+            orm,
+            changes,
+            plan,
+            place,
+            summary,
+            is_committing: Arc::default(),
+            is_repeatable: false,
+            has_written,
+            is_prepared_anew: false,
+            is_stale_elsewhere: false,
+        }
     }
 
     /// Becomes true when COMMIT is sent.
@@ -117,6 +130,10 @@ impl Flight {
                 Err(Failure::Unordered(entity)) => {
                     // Nothing was written. With keys that are taken beforehand it does not matter in which order they come.
                     self.orm.keys.set_intake(entity, Intake::Altering);
+                    self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
+                }
+                Err(Failure::Outdated) => {
+                    self.is_prepared_anew = true;
                     self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
                 }
                 Err(Failure::Stale(rows)) => return Err(stale(&self.orm.metadata, &self.changes, &rows)),
@@ -297,6 +314,9 @@ impl Flight {
 
     /// The error for what a statement has found wrong with itself.
     fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Failure {
+        if let (Error::PlanOutdated { .. }, Place::Own, false) = (&error, &self.place, self.is_prepared_anew) {
+            return Failure::Outdated;
+        }
         if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
             && let Some(failure) = sql::guard_failure(message)
             && let Some((statement, rows)) = batch.written.get(index)
