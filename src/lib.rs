@@ -104,10 +104,10 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FlushSummary, HasRepository,
-    IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain,
-    Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql, SqlParameter,
-    SqlText, Transaction, Upsert,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
+    HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page,
+    Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
+    SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,

@@ -13,11 +13,13 @@ mod walk;
 
 use std::sync::Arc;
 
+use tokio_postgres::Row;
+
 use crate::driver::LazyExecutor;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef};
 use crate::query::{LoadStrategy, PopulateNode};
-use crate::sql::{Selection, StatementTexts, View};
+use crate::sql::{Selection, Statement, StatementTexts, View};
 use crate::unit_of_work::UnitOfWork;
 
 use forest::Forest;
@@ -87,6 +89,41 @@ impl Loader<'_> {
         Ok(cells)
     }
 
+    /// The statement that selects entities, with the to-one relations that are joined.
+    ///
+    /// # Errors
+    /// As [`sql::select`](crate::sql::select).
+    pub(crate) fn statement(&self, selection: &Selection, nodes: &[PopulateNode]) -> Result<Statement, Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let entity = metadata.of(selection.meta)?;
+        check_filters(self.view, entity, nodes)?;
+        let mut forest = Forest::new(&metadata, self.view, self.strategy, false);
+        forest.add_roots(entity, selection, nodes, 0);
+        crate::sql::select(self.view, selection, &forest.parts[0].shape)
+    }
+
+    /// The entities of some rows of [`statement`](Self::statement), with their relations. The graph knows none of them.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn take(
+        &mut self,
+        selection: &Selection,
+        nodes: &[PopulateNode],
+        rows: &[Row],
+    ) -> Result<Cells, Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let mut forest = Forest::new(&metadata, self.view, self.strategy, false);
+        let entity = metadata.of(selection.meta)?;
+        forest.add_roots(entity, selection, nodes, 0);
+        let mut intake = Intake::new(self.graph, &forest, 0);
+        intake.take_roots(rows)?;
+        let cells = intake.finish().cells;
+        let nodes: Vec<&PopulateNode> = nodes.iter().collect();
+        self.walk(vec![Branch { entity, cells: cells.clone(), nodes, fresh: false, asked: 0 }]).await?;
+        Ok(cells)
+    }
+
     /// Loads relations of loaded entities, as far as they are not loaded.
     ///
     /// # Errors
@@ -96,6 +133,26 @@ impl Loader<'_> {
         let entity = &metadata.entities[entity];
         check_filters(self.view, entity, nodes)?;
         self.walk(vec![Branch { entity, cells, nodes: nodes.iter().collect(), fresh: false, asked: 0 }]).await
+    }
+
+    /// The same of several types of entities at once: they share their flights.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn populate_all(&mut self, trees: &[(usize, Cells, Vec<PopulateNode>)]) -> Result<(), Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let mut branches = Vec::with_capacity(trees.len());
+        for (entity, cells, nodes) in trees {
+            let entity = &metadata.entities[*entity];
+            branches.push(Branch {
+                entity,
+                cells: cells.clone(),
+                nodes: nodes.iter().collect(),
+                fresh: false,
+                asked: 0,
+            });
+        }
+        self.walk(branches).await
     }
 }
 

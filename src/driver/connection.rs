@@ -19,7 +19,7 @@ use super::statement_cache::PreparedStatements;
 use super::transaction::CommitFailure;
 use crate::error::Error;
 use crate::metadata::Metadata;
-use crate::sql::{Param, Statement};
+use crate::sql::{Param, Statement, is_of_a_cursor};
 
 /// What the server answered to one statement.
 #[derive(Debug)]
@@ -216,7 +216,8 @@ impl Connection {
     /// round trip of its own.
     async fn start(&self, statement: &Statement) -> DriverResult<Started<'_>> {
         self.record(&statement.text);
-        let known = self.prepared.as_ref().map(|cache| (cache, cache.find(&statement.text)));
+        let kept = self.prepared.as_ref().filter(|_| !is_of_a_cursor(&statement.text));
+        let known = kept.map(|cache| (cache, cache.find(&statement.text)));
         if let Some((_, Some(Some(prepared)))) = &known {
             let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
             return Ok(Started { rows: Box::pin(self.client.query_raw(prepared, params).await?), prepare: None });

@@ -26,11 +26,13 @@ mod cursor;
 mod deadline;
 mod options;
 mod reading;
+mod stream;
 
 pub(super) use count::{count_of, is_true};
 pub use cursor::{CursorFind, IntoCursor, Page};
 pub(super) use reading::Flight;
 use reading::Reading;
+pub use stream::FindStream;
 
 type Cells = Vec<Arc<dyn AnyCell>>;
 
