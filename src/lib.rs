@@ -98,8 +98,8 @@ pub use integration::testing;
 pub use config::OrmBuilder;
 pub use driver::StatementLog;
 pub use entity::{
-    Change, Collection, CollectionItem, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Managed, ReadGuard, Ref,
-    Relation, WriteGuard,
+    Change, Collection, CollectionItem, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Lazy, Managed, ReadGuard,
+    Ref, Relation, WriteGuard,
 };
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
@@ -118,9 +118,9 @@ pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
     ExistsOperand, Expr, Filter, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList,
-    IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath,
-    PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany,
-    ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
+    IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate,
+    PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf,
+    Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 
 use crate::driver::LazyExecutor;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef};
+use crate::metadata::{AnyCell, EntityDef, Metadata};
 use crate::query::{LoadStrategy, PopulateNode};
 use crate::sql::{Selection, Statement, StatementTexts, View};
 use crate::unit_of_work::UnitOfWork;
@@ -75,7 +75,8 @@ impl Loader<'_> {
         if nodes.is_empty() || cells.is_empty() {
             return Ok(cells);
         }
-        let is_complete = roots.all_fresh && depth == usize::MAX && is_one_moment;
+        let is_complete =
+            roots.all_fresh && depth == usize::MAX && is_one_moment && !has_columns(&metadata, entity, nodes);
         let branches = if is_complete {
             Vec::new()
         } else if roots.all_fresh && forest.parts.len() == 1 {
@@ -144,6 +145,7 @@ impl Loader<'_> {
         let mut branches = Vec::with_capacity(trees.len());
         for (entity, cells, nodes) in trees {
             let entity = &metadata.entities[*entity];
+            check_filters(self.view, entity, nodes)?;
             branches.push(Branch {
                 entity,
                 cells: cells.clone(),
@@ -168,4 +170,13 @@ pub(crate) fn check_filters(view: &View, entity: &EntityDef, nodes: &[PopulateNo
         }
     }
     Ok(())
+}
+
+/// Whether lazy columns are asked for: they are read behind their entities.
+fn has_columns(metadata: &Metadata, entity: &EntityDef, nodes: &[PopulateNode]) -> bool {
+    nodes.iter().any(|node| {
+        entity
+            .relation(node.relation)
+            .is_none_or(|relation| has_columns(metadata, metadata.target(relation), &node.children))
+    })
 }

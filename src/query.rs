@@ -41,6 +41,7 @@ mod find;
 pub mod functions;
 mod items;
 mod key_order;
+mod lazy;
 mod load;
 mod lock;
 mod operators;
@@ -72,6 +73,7 @@ pub(crate) use filter::{FilterOptions, FilterParams};
 pub(crate) use find::{FindOptions, FindPlan};
 pub use items::{Items, SomeItems};
 pub(crate) use key_order::{creation_order, key_order};
+pub use lazy::LazyColumn;
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
 pub use operators::{
