@@ -98,16 +98,16 @@ pub use integration::testing;
 pub use config::OrmBuilder;
 pub use driver::StatementLog;
 pub use entity::{
-    Change, Collection, CollectionItem, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Managed, ReadGuard, Ref,
-    Relation, WriteGuard,
+    Change, Collection, CollectionItem, Entity, EntityState, FieldPath, FieldSet, IntoEntity, Lazy, Managed, ReadGuard,
+    Ref, Relation, WriteGuard,
 };
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FlushSummary, HasRepository,
-    IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain,
-    Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql, SqlParameter,
-    SqlText, Transaction, Upsert,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
+    HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page,
+    Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
+    SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -118,9 +118,10 @@ pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
     ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
-    IntoList, IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate,
-    PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf,
-    Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
+    IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow,
+    Populate, PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns,
+    SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction,
+    WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

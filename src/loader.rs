@@ -13,11 +13,13 @@ mod walk;
 
 use std::sync::Arc;
 
+use tokio_postgres::Row;
+
 use crate::driver::LazyExecutor;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef};
+use crate::metadata::{AnyCell, EntityDef, Metadata};
 use crate::query::{LoadStrategy, PopulateNode};
-use crate::sql::{Selection, StatementTexts, View};
+use crate::sql::{Selection, Statement, StatementTexts, View};
 use crate::unit_of_work::UnitOfWork;
 
 use forest::Forest;
@@ -73,7 +75,8 @@ impl Loader<'_> {
         if nodes.is_empty() || cells.is_empty() {
             return Ok(cells);
         }
-        let is_complete = roots.all_fresh && depth == usize::MAX && is_one_moment;
+        let is_complete =
+            roots.all_fresh && depth == usize::MAX && is_one_moment && !has_columns(&metadata, entity, nodes);
         let branches = if is_complete {
             Vec::new()
         } else if roots.all_fresh && forest.parts.len() == 1 {
@@ -87,6 +90,41 @@ impl Loader<'_> {
         Ok(cells)
     }
 
+    /// The statement that selects entities, with the to-one relations that are joined.
+    ///
+    /// # Errors
+    /// As [`sql::select`](crate::sql::select).
+    pub(crate) fn statement(&self, selection: &Selection, nodes: &[PopulateNode]) -> Result<Statement, Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let entity = metadata.of(selection.meta)?;
+        check_filters(self.view, entity, nodes)?;
+        let mut forest = Forest::new(&metadata, self.view, self.strategy, false);
+        forest.add_roots(entity, selection, nodes, 0);
+        crate::sql::select(self.view, selection, &forest.parts[0].shape)
+    }
+
+    /// The entities of some rows of [`statement`](Self::statement), with their relations. The graph knows none of them.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn take(
+        &mut self,
+        selection: &Selection,
+        nodes: &[PopulateNode],
+        rows: &[Row],
+    ) -> Result<Cells, Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let mut forest = Forest::new(&metadata, self.view, self.strategy, false);
+        let entity = metadata.of(selection.meta)?;
+        forest.add_roots(entity, selection, nodes, 0);
+        let mut intake = Intake::new(self.graph, &forest, 0);
+        intake.take_roots(rows)?;
+        let cells = intake.finish().cells;
+        let nodes: Vec<&PopulateNode> = nodes.iter().collect();
+        self.walk(vec![Branch { entity, cells: cells.clone(), nodes, fresh: false, asked: 0 }]).await?;
+        Ok(cells)
+    }
+
     /// Loads relations of loaded entities, as far as they are not loaded.
     ///
     /// # Errors
@@ -96,6 +134,27 @@ impl Loader<'_> {
         let entity = &metadata.entities[entity];
         check_filters(self.view, entity, nodes)?;
         self.walk(vec![Branch { entity, cells, nodes: nodes.iter().collect(), fresh: false, asked: 0 }]).await
+    }
+
+    /// The same of several types of entities at once: they share their flights.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) async fn populate_all(&mut self, trees: &[(usize, Cells, Vec<PopulateNode>)]) -> Result<(), Error> {
+        let metadata = Arc::clone(&self.graph.metadata);
+        let mut branches = Vec::with_capacity(trees.len());
+        for (entity, cells, nodes) in trees {
+            let entity = &metadata.entities[*entity];
+            check_filters(self.view, entity, nodes)?;
+            branches.push(Branch {
+                entity,
+                cells: cells.clone(),
+                nodes: nodes.iter().collect(),
+                fresh: false,
+                asked: 0,
+            });
+        }
+        self.walk(branches).await
     }
 }
 
@@ -111,4 +170,13 @@ pub(crate) fn check_filters(view: &View, entity: &EntityDef, nodes: &[PopulateNo
         }
     }
     Ok(())
+}
+
+/// Whether lazy columns are asked for: they are read behind their entities.
+fn has_columns(metadata: &Metadata, entity: &EntityDef, nodes: &[PopulateNode]) -> bool {
+    nodes.iter().any(|node| {
+        entity
+            .relation(node.relation)
+            .is_none_or(|relation| has_columns(metadata, metadata.target(relation), &node.children))
+    })
 }

@@ -8,6 +8,7 @@ use crate::entity::{Entity, IntoEntity, Managed, Ref};
 use crate::error::Error;
 use crate::unit_of_work::UnitOfWork;
 
+mod batch;
 mod bulk;
 mod filters;
 mod find;
@@ -27,7 +28,7 @@ mod transaction;
 mod write;
 
 pub use bulk::{CopyItem, NativeDelete, NativeUpdate, Upsert};
-pub use find::{CursorFind, Find, IntoCursor, Page};
+pub use find::{CursorFind, Find, FindStream, IntoCursor, Page};
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;
 pub use loading::Loading;

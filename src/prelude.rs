@@ -3,7 +3,7 @@
 pub use crate::functions::raw;
 pub use crate::{
     Collection, Condition, DbEnum, Entity, EntityManager, EntityState, Error, Filter, Find, FlushMode, FlushSummary,
-    IsolationLevel, Json, LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, Subquery,
+    IsolationLevel, Json, Lazy, LoadStrategy, LockMode, Managed, Orm, Projection, Propagation, Ref, Subquery,
     TransactionOptions, TupleOperators, entities,
 };
 pub use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};

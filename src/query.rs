@@ -42,6 +42,7 @@ mod flush_mode;
 pub mod functions;
 mod items;
 mod key_order;
+mod lazy;
 mod load;
 mod lock;
 mod operators;
@@ -74,6 +75,7 @@ pub(crate) use find::{FindOptions, FindPlan};
 pub use flush_mode::FlushMode;
 pub use items::{Items, SomeItems};
 pub(crate) use key_order::{creation_order, key_order};
+pub use lazy::LazyColumn;
 pub(crate) use lock::LockKind;
 pub use lock::LockMode;
 pub use operators::{

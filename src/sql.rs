@@ -5,6 +5,7 @@
 
 mod condition;
 mod copy_in;
+mod cursor;
 pub(crate) mod ddl;
 mod delete;
 mod expression;
@@ -42,6 +43,7 @@ mod upsert;
 mod view;
 
 pub(crate) use copy_in::{CopyFormat, CopyRow, copy_in, row_in_context};
+pub(crate) use cursor::{close, declare, fetch, is_of_a_cursor};
 pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};

@@ -67,6 +67,13 @@ impl UnitOfWork {
         })
     }
 
+    /// An empty graph that belongs to no manager.
+    pub(crate) fn detached(metadata: &Arc<Metadata>) -> Arc<Self> {
+        let graph = Self::new(Arc::clone(metadata), Arc::new(Tracker::default()));
+        graph.set_detached(true);
+        graph
+    }
+
     /// A link to this graph.
     pub(crate) const fn link(&self) -> &GraphLink {
         &self.link

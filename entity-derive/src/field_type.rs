@@ -18,6 +18,9 @@ pub fn shape(ty: &Type) -> Shape<'_> {
     if argument_of(ty, "Collection").is_some() {
         return Shape::Collection;
     }
+    if let Some(inner) = argument_of(ty, "Lazy") {
+        return Shape::Value { inner: ty, nullable: argument_of(inner, "Option").is_some() };
+    }
     let (inner, nullable) = match argument_of(ty, "Option") {
         Some(inner) => (inner, true),
         None => (ty, false),
@@ -37,6 +40,11 @@ pub fn plain_name(ty: &Type) -> Option<String> {
 /// Whether the type is `name`.
 pub fn is_named(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.arguments.is_empty() && segment.ident == name)
+}
+
+/// Whether the type is `Lazy<T>`.
+pub fn is_lazy(ty: &Type) -> bool {
+    argument_of(ty, "Lazy").is_some()
 }
 
 /// Whether the type is one that howdah itself stores in a column, judged by its name. Of any other type the generated

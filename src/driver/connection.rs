@@ -19,7 +19,7 @@ use super::statement_cache::{PreparedStatements, StatementCaches};
 use super::transaction::CommitFailure;
 use crate::error::{Error, is_plan_outdated};
 use crate::metadata::Metadata;
-use crate::sql::{Param, Statement};
+use crate::sql::{Param, Statement, is_of_a_cursor};
 
 /// What the server answered to one statement.
 #[derive(Debug)]
@@ -228,7 +228,8 @@ impl Connection {
     /// it is run again unprepared, once, unless that would be part of a transaction, which has failed by then (rule E7).
     async fn start(&self, statement: &Statement) -> DriverResult<Started<'_>> {
         self.record(&statement.text);
-        let mut known = self.prepared.as_ref().map(|(cache, _)| (cache, cache.find(&statement.text)));
+        let kept = self.prepared.as_ref().filter(|_| !is_of_a_cursor(&statement.text));
+        let mut known = kept.map(|(cache, _)| (cache, cache.find(&statement.text)));
         if let Some((cache, Some(Some(prepared)))) = &known {
             let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
             match self.client.query_raw(prepared, params).await {

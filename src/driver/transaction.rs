@@ -6,7 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -30,6 +30,8 @@ pub(crate) struct TransactionConnection {
     sent: Mutex<Sent>,
     /// Whether a statement has failed that no savepoint was rolled back for: the server refuses all others.
     failed: AtomicBool,
+    /// How often a savepoint was rolled back to.
+    undone: AtomicU64,
     /// Whether the server has reported a conflict with another transaction, even one that a savepoint was rolled back for.
     conflict: Arc<AtomicBool>,
 }
@@ -87,7 +89,7 @@ impl TransactionConnection {
         let posted = vec![connection.post(&begin(options))];
         let sent = Sent { posted, open: true, savepoints: 0, labelled: FxHashMap::default(), cancelled: false };
         let failed = AtomicBool::new(false);
-        Self { connection, sent: Mutex::new(sent), failed, conflict: Arc::default() }
+        Self { connection, sent: Mutex::new(sent), failed, undone: AtomicU64::new(0), conflict: Arc::default() }
     }
 
     /// The connection, for what is sent while the transaction is open.
@@ -149,6 +151,19 @@ impl TransactionConnection {
         let text = rollback_to(&sent.name(number));
         self.post(&mut sent, &text);
         self.failed.store(false, Ordering::Release);
+        self.undone.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the transaction has gone back to a savepoint.
+    pub(crate) fn undone(&self) -> u64 {
+        self.undone.load(Ordering::Acquire)
+    }
+
+    /// Closes a cursor without waiting for the answer. In a transaction that has failed it is gone with that.
+    pub(crate) fn close_cursor(&self, text: &str) {
+        if self.check().is_ok() {
+            self.post(&mut self.sent.lock(), text);
+        }
     }
 
     /// Sends a statement without parameters, if the transaction is open; a failure shows in the next

@@ -68,7 +68,7 @@ impl<'a> Forest<'a> {
 
     /// Adds a relation, and so many depths below it.
     pub(super) fn add(&mut self, owner: &EntityDef, node: &'a PopulateNode, source: Source<'a>, depth: usize) -> usize {
-        let Some(relation) = owner.relation(node.relation) else { return self.parts.len() };
+        let Some(relation) = owner.relation(node.relation) else { return self.add_column(owner, node, source) };
         let target = self.metadata.target(relation);
         let relates = Some((owner.index, node.relation));
         let part = |form, source, shape| {
@@ -96,12 +96,24 @@ impl<'a> Forest<'a> {
         first
     }
 
+    /// Adds a lazy column of entities that are known by their keys.
+    fn add_column(&mut self, owner: &EntityDef, node: &'a PopulateNode, source: Source<'a>) -> usize {
+        let relation = Some((owner.index, node.relation));
+        let shape = Shape::of(owner);
+        let part = Part { relation, form: Form::Column, source, entity: owner.index, shape, options: None };
+        self.push(part, Vec::new(), Some(node))
+    }
+
     fn add_below(&mut self, number: usize, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else { return };
         for Open { segment, node } in self.open[number].clone() {
             let Some(segment) = self.parts[number].shape.segments().get(segment) else { continue };
             let source = Source::Part { part: number, offset: segment.offset };
             let owner = &self.metadata.entities[segment.entity];
+            // Columns are read when it is known of which entities.
+            if owner.relation(node.relation).is_none() {
+                continue;
+            }
             self.add(owner, node, source, depth);
         }
     }

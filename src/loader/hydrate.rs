@@ -263,6 +263,7 @@ fn check_types(entity: &EntityDef, type_of: &dyn Fn(usize) -> Option<Type>) -> R
     };
     for property in &entity.properties {
         match property {
+            PropertyDef::Column(column) if column.meta.lazy => {}
             PropertyDef::Column(column) => {
                 check(column.offset, &column.name, column.meta.accepts, column.meta.pg.name)?;
             }

@@ -86,6 +86,11 @@ impl Owners {
         Ok(self.list.len() - 1)
     }
 
+    /// The owner at this place.
+    pub(super) fn cell(&self, place: usize) -> Option<&Arc<dyn AnyCell>> {
+        self.list.get(place)?.cell.as_ref()
+    }
+
     /// Adds an item.
     pub(super) fn give(&mut self, place: usize, item: Arc<dyn AnyCell>) {
         if let Some(owner) = self.list.get_mut(place) {

@@ -11,7 +11,7 @@ use super::hydrate::{Hydrator, Keep, key_at, key_in};
 use super::owners::Owners;
 use super::{Cells, Loader};
 use crate::error::Error;
-use crate::metadata::{EntityDef, address};
+use crate::metadata::{AnyCell, ColumnDef, EntityDef, address};
 use crate::query::LoadStrategy;
 use crate::sql::{self, Form, Sight};
 use crate::types::{Key, KeyPart, RawColumn, RowView, for_each_element, read_record};
@@ -196,6 +196,16 @@ impl<'a> Flight<'a, '_> {
                 whose.owners.fill(graph, owner, node, forest.view.sight(part.entity))?;
                 self.taken.push(taken);
             }
+            Form::Column => {
+                let column = owner.column(node.relation);
+                for view in &rows.views {
+                    let place = whose.place(*view, 0)?;
+                    if let (Some(cell), Some(column)) = (place.and_then(|place| whose.owners.cell(place)), column) {
+                        fill_column(graph, cell, node.relation, column, *view, owner.key.len())?;
+                    }
+                }
+                self.taken.push(Taken::default());
+            }
             Form::Links => {
                 let target = &forest.metadata.entities[part.entity];
                 let mut links = Vec::with_capacity(rows.views.len());
@@ -243,6 +253,32 @@ impl<'a> Flight<'a, '_> {
         }
         Ok(intake.finish())
     }
+}
+
+/// Puts the value of a lazy column into an entity, unless the user has set it meanwhile.
+fn fill_column(
+    graph: &Arc<UnitOfWork>,
+    cell: &Arc<dyn AnyCell>,
+    property: usize,
+    column: &ColumnDef,
+    row: RowView<'_>,
+    offset: usize,
+) -> Result<(), Error> {
+    let failed = |message| Error::Conversion { entity: cell.meta().name, column: column.name.clone(), message };
+    let raw = row.raw(offset).map_err(failed)?;
+    if graph.tracker.has_written() {
+        graph.tracker.keep_all(cell)?;
+    }
+    let mut outcome = Ok(());
+    cell.write(&mut |value, baseline| {
+        for fields in [Some(value), baseline].into_iter().flatten() {
+            let field = fields.property_mut(property);
+            if field.is_missing() && outcome.is_ok() {
+                outcome = field.decode(raw);
+            }
+        }
+    })?;
+    outcome.map_err(|error| failed(error.message))
 }
 
 /// The keys in arrays, one array a column.

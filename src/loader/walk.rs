@@ -31,7 +31,8 @@ struct Step<'a> {
     entity: &'a EntityDef,
     cells: Cells,
     node: &'a PopulateNode,
-    relation: &'a RelationDef,
+    /// `None` if it is a lazy column.
+    relation: Option<&'a RelationDef>,
     keys: Vec<Key>,
     owners: Option<Owners>,
     /// Whether nothing was there before.
@@ -75,7 +76,8 @@ impl Loader<'_> {
                 owners.resize_with(forest.parts.len(), || None);
                 owners[number] = step.owners.take();
                 // Behind the links comes what they lead to.
-                numbers.push(number + usize::from(has_links(step.relation, step.node)));
+                numbers
+                    .push(number + usize::from(step.relation.is_some_and(|relation| has_links(relation, step.node))));
             }
             let (mut taken, is_one_moment) = self.fly(&forest, owners).await?;
             for (step, number) in steps.into_iter().zip(numbers) {
@@ -107,17 +109,17 @@ fn look<'a>(
     node: &'a PopulateNode,
 ) -> Result<Look<'a>, Error> {
     let (graph, entity) = (loader.graph, branch.entity);
-    let Some(relation) = entity.relation(node.relation) else { return Ok(Look::Loaded(None)) };
     let mut step = Step {
         entity,
         cells: Vec::new(),
         node,
-        relation,
+        relation: entity.relation(node.relation),
         keys: Vec::new(),
         owners: None,
         complete: branch.fresh,
         asked: branch.asked,
     };
+    let Some(relation) = step.relation else { return look_for_column(branch, step) };
     if relation.meta.kind.is_to_many() {
         let mut owners = Owners::new(branch.cells.len());
         for cell in &branch.cells {
@@ -167,6 +169,21 @@ fn look<'a>(
     Ok(Look::Missing(step))
 }
 
+/// Looks for entities without their value of a lazy column.
+fn look_for_column<'a>(branch: &Branch<'a>, mut step: Step<'a>) -> Result<Look<'a>, Error> {
+    let mut owners = Owners::new(branch.cells.len());
+    for cell in &branch.cells {
+        let mut is_missing = false;
+        cell.read(&mut |view| is_missing = view.value.property(step.node.relation).is_missing())?;
+        if let (true, Some(key)) = (is_missing, cell.key()) {
+            owners.add(key, Some(Arc::clone(cell)));
+        }
+    }
+    step.keys = owners.keys();
+    step.owners = Some(owners);
+    Ok(if step.keys.is_empty() { Look::Loaded(None) } else { Look::Missing(step) })
+}
+
 /// The keys that a to-one relation refers to.
 fn referenced(cells: &[Arc<dyn AnyCell>], node: &PopulateNode) -> Result<Vec<Key>, Error> {
     let mut keys = Vec::with_capacity(cells.len());
@@ -188,6 +205,7 @@ fn reached<'a>(
     step: &Step<'a>,
     asked: usize,
 ) -> Result<Option<Branch<'a>>, Error> {
+    let Some(relation) = step.relation else { return Ok(None) };
     let mut reached = Vec::new();
     let mut seen = FxHashSet::default();
     let mut add = |cell: Arc<dyn AnyCell>| {
@@ -195,7 +213,7 @@ fn reached<'a>(
             reached.push(cell);
         }
     };
-    if step.relation.meta.kind.is_to_many() {
+    if relation.meta.kind.is_to_many() {
         for cell in &step.cells {
             let mut items = None;
             cell.read(&mut |view| {
@@ -205,12 +223,12 @@ fn reached<'a>(
         }
     } else {
         for key in referenced(&step.cells, step.node)? {
-            if let Some(cell) = loader.graph.find_seen(loader.view, step.relation.target, &key) {
+            if let Some(cell) = loader.graph.find_seen(loader.view, relation.target, &key) {
                 add(cell);
             }
         }
     }
-    let entity = metadata.target(step.relation);
+    let entity = metadata.target(relation);
     let nodes = step.node.children.iter().collect();
     Ok(Some(Branch { entity, cells: reached, nodes, fresh: false, asked }))
 }

@@ -14,7 +14,7 @@ use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::loader::{Hydrator, Loader};
-use crate::metadata::{AnyCell, EntityMeta, Graph, Lifecycle};
+use crate::metadata::{AnyCell, EntityDef, EntityMeta, Graph, Lifecycle};
 use crate::query::{
     Condition, Criteria, CriteriaKind, FindPlan, IntoCondition, IntoOrder, LoadStrategy, Populate, PopulateNode,
     PopulateRequest,
@@ -27,11 +27,13 @@ mod cursor;
 mod deadline;
 mod options;
 mod reading;
+mod stream;
 
 pub(super) use count::{count_of, is_true};
 pub use cursor::{CursorFind, IntoCursor, Page};
 pub(super) use reading::Flight;
 use reading::Reading;
+pub use stream::FindStream;
 
 type Cells = Vec<Arc<dyn AnyCell>>;
 
@@ -308,7 +310,9 @@ impl EntityManager {
         if answer.rows.is_empty() {
             return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
         }
-        Hydrator::new(&graph, entity, true).through(&view).take_rows(&answer.rows)
+        let lazy = loaded_columns(entity, &cell)?;
+        Hydrator::new(&graph, entity, true).through(&view).take_rows(&answer.rows)?;
+        self.populate_cells(meta, vec![cell], &lazy, None).await
     }
 
     pub(super) async fn populate_cells(
@@ -333,6 +337,18 @@ impl EntityManager {
         let mut loader = self.loader(&graph, &view, LazyExecutor::new(&reader), strategy);
         loader.populate(entity.index, cells, &tree).await
     }
+}
+
+/// The lazy columns of an entity that are loaded.
+fn loaded_columns(entity: &EntityDef, cell: &Arc<dyn AnyCell>) -> Result<Vec<PopulateRequest>, Error> {
+    let mut loaded = Vec::new();
+    cell.read(&mut |view| {
+        let columns = entity.lazy_columns().filter(|column| !view.value.property(*column).is_missing());
+        loaded.extend(
+            columns.filter_map(|column| u16::try_from(column).ok()).map(|hop| PopulateRequest::Hops(vec![hop])),
+        );
+    })?;
+    Ok(loaded)
 }
 
 /// Handles to cells of the graph that they were found in: the manager may have got another one meanwhile.

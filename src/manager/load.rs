@@ -1,18 +1,24 @@
 //! Loading one relation of an entity, starting at the handle: no guard is alive across the await.
 
 use std::future::Future;
+use std::sync::Arc;
 
+use super::batch::Wanted;
 use super::{EntityManager, Find};
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::error::Error;
+use crate::metadata::{AnyCell, Graph};
 use crate::query::{Condition, LoadPath, PopulateRequest, ToMany};
 use crate::sql::Expression;
-use crate::types::Key;
+use crate::types::{EntityKey, Key};
 
 impl<T: Entity> Managed<T> {
     /// Loads a relation, if it is not loaded, and answers with what it refers to:
     /// `post.load(&em, |p| p.author()).await?` is a `Managed<User>`, `user.load(&em, |u| u.posts()).await?` a
     /// `Vec<Managed<Post>>`, a nullable relation an `Option`.
+    ///
+    /// Loads that are awaited together share their queries, with those of [`Ref::load`], too: `join_all` over many entities
+    /// sends one for each relation.
     ///
     /// # Errors
     /// [`Error::Detached`] if the entity belongs to another manager, [`Error::NotFound`] if the row that is referred to is
@@ -26,11 +32,11 @@ impl<T: Entity> Managed<T> {
         P: LoadPath<T> + Send + Sync,
     {
         let path = relation(T::Fields::at(FieldPath::root(T::meta)));
-        let request = PopulateRequest::Hops(path.target_path().hops().to_vec());
         let (handle, em) = (self.clone(), em.clone());
         async move {
             path.check()?;
-            em.populate_cells(T::meta(), vec![handle.any()], &[request], None).await?;
+            let hops = path.target_path().hops().to_vec();
+            em.load_relation(handle.any(), hops).await?;
             let (graph, view) = (em.graph(), em.session.view()?);
             let is_seen = |meta, key: &Key| {
                 let entity = graph.metadata.find(meta);
@@ -75,11 +81,12 @@ impl<T: Entity> Managed<T> {
 }
 
 impl<T: Entity> Ref<T> {
-    /// The entity: loaded from the database, if it is not loaded.
+    /// The entity: loaded from the database, if it is not loaded. Loads that are awaited together share a query, and the
+    /// future borrows nothing: `join_all(posts.iter().map(|post| post.read().author.load(&em)))` sends one.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such row; what the server answered.
-    pub fn load(&self, em: &EntityManager) -> impl Future<Output = Result<Managed<T>, Error>> + Send {
+    pub fn load(&self, em: &EntityManager) -> impl Future<Output = Result<Managed<T>, Error>> + Send + use<T> {
         let (reference, em) = (self.clone(), em.clone());
         async move {
             if let Ok(loaded) = reference.get()
@@ -89,8 +96,35 @@ impl<T: Entity> Ref<T> {
             {
                 return Ok(loaded);
             }
+            if let Ok(id) = reference.try_id()
+                && em.load_together(Wanted::Row(T::meta, id.to_key())).await?
+                && let Some(loaded) = em.loaded::<T>(&id.to_key())?
+            {
+                return Ok(loaded);
+            }
             em.find_one_or_fail::<T>(&reference, ()).await
         }
+    }
+}
+
+impl EntityManager {
+    async fn load_relation(&self, cell: Arc<dyn AnyCell>, hops: Vec<u16>) -> Result<(), Error> {
+        let meta = cell.meta();
+        if !self.graph().contains(&cell) {
+            return Err(Error::Detached { entity: meta.name });
+        }
+        if self.load_together(Wanted::Relation(Arc::clone(&cell), hops.clone())).await? && self.graph().contains(&cell)
+        {
+            return Ok(());
+        }
+        self.populate_cells(meta, vec![cell], &[PopulateRequest::Hops(hops)], None).await
+    }
+
+    /// The entity with this key, if it is loaded.
+    fn loaded<T: Entity>(&self, key: &Key) -> Result<Option<Managed<T>>, Error> {
+        let (graph, view) = (self.graph(), self.session.view()?);
+        let cell = graph.metadata.find(T::meta()).and_then(|entity| graph.find_seen(&view, entity.index, key));
+        Ok(cell.and_then(|cell| Managed::from_cell(cell, graph as Arc<dyn Graph>)))
     }
 }
 

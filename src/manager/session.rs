@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 
+use super::batch::OpenBatch;
 use super::filters::ManagerFilters;
 use super::flush_mode::FlushModeCell;
 use super::shared::Shared;
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(super) serial: tokio::sync::Mutex<()>,
     /// A flush that nobody waits for any more, and that the server may carry out.
     pub(super) unfinished: Mutex<Option<Unfinished>>,
+    /// Loads that wait to be sent together.
+    pub(super) batch: Mutex<OpenBatch>,
 }
 
 impl Session {
@@ -52,6 +55,7 @@ impl Session {
             callbacks: Mutex::new(Vec::new()),
             serial: tokio::sync::Mutex::new(()),
             unfinished: Mutex::new(None),
+            batch: Mutex::default(),
         }
     }
 

@@ -157,6 +157,8 @@ pub struct ColumnMeta {
     pub uuid_v7: bool,
     /// The database gives each UPDATE another version; that of a new row is made by [`on_create`](Self::on_create).
     pub version: bool,
+    /// A [`Lazy`](crate::Lazy) field: not read together with the entity.
+    pub lazy: bool,
     pub default: Option<PropertyValue>,
     pub default_sql: Option<&'static str>,
     pub on_create: Option<PropertyValue>,

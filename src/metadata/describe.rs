@@ -28,6 +28,7 @@ impl PropertyMeta {
                 identity: false,
                 uuid_v7: false,
                 version: false,
+                lazy: false,
                 default: None,
                 default_sql: None,
                 on_create: None,
@@ -229,6 +230,20 @@ impl PropertyMeta {
     pub const fn named(mut self, name: &'static str) -> Self {
         if let PropertyKind::Column(column) = &mut self.kind {
             column.column = Some(name);
+        }
+        self
+    }
+
+    /// Whether it is a column that is not read together with the entity.
+    pub(crate) const fn is_lazy(&self) -> bool {
+        matches!(&self.kind, PropertyKind::Column(column) if column.lazy)
+    }
+
+    /// A column that is not read together with the entity.
+    #[must_use]
+    pub const fn lazy(mut self) -> Self {
+        if let PropertyKind::Column(column) = &mut self.kind {
+            column.lazy = true;
         }
         self
     }

@@ -31,6 +31,12 @@ pub trait ColumnType: Property + Clone + Sized {
     /// [`Error::Conversion`] if the column holds something else.
     fn read(row: &mut RowReader<'_>) -> Result<Self, Error>;
 
+    /// Reads a value in binary format, `None` being NULL.
+    ///
+    /// # Errors
+    /// If the bytes are not a value of this type.
+    fn from_raw(raw: Option<&[u8]>) -> Result<Self, ConversionError>;
+
     /// The value a field holds until the database has generated one; `None` where the type has no such value.
     fn unset() -> Option<Self>;
 }
@@ -71,6 +77,11 @@ pub trait Property: Any + Send + Sync {
 
     /// Whether the value is NULL or stands for "let the database make it".
     fn is_unset(&self) -> bool {
+        false
+    }
+
+    /// Whether it is a [`Lazy`](crate::Lazy) column that is not loaded.
+    fn is_missing(&self) -> bool {
         false
     }
 
@@ -125,8 +136,7 @@ impl<T: ScalarType> Property for T {
     }
 
     fn decode(&mut self, raw: Option<&[u8]>) -> Result<(), ConversionError> {
-        let raw = raw.ok_or_else(|| ConversionError::new("NULL in a field that is not an Option"))?;
-        *self = <T as ScalarType>::decode(raw)?;
+        *self = <T as ColumnType>::from_raw(raw)?;
         Ok(())
     }
 
@@ -174,7 +184,7 @@ impl<T: ScalarType> Property for Option<T> {
     }
 
     fn decode(&mut self, raw: Option<&[u8]>) -> Result<(), ConversionError> {
-        *self = raw.map(<T as ScalarType>::decode).transpose()?;
+        *self = <Self as ColumnType>::from_raw(raw)?;
         Ok(())
     }
 
@@ -197,6 +207,11 @@ impl<T: ScalarType> ColumnType for T {
         row.next_value()
     }
 
+    fn from_raw(raw: Option<&[u8]>) -> Result<Self, ConversionError> {
+        let raw = raw.ok_or_else(|| ConversionError::new("NULL in a field that is not an Option"))?;
+        <T as ScalarType>::decode(raw)
+    }
+
     fn unset() -> Option<Self> {
         <T as ScalarType>::unset()
     }
@@ -210,6 +225,10 @@ impl<T: ScalarType> ColumnType for Option<T> {
 
     fn read(row: &mut RowReader<'_>) -> Result<Self, Error> {
         row.next_option()
+    }
+
+    fn from_raw(raw: Option<&[u8]>) -> Result<Self, ConversionError> {
+        raw.map(<T as ScalarType>::decode).transpose()
     }
 
     fn unset() -> Option<Self> {

@@ -150,7 +150,7 @@ impl Resolver<'_> {
             let start = offset;
             match &property.kind {
                 PropertyKind::Column(column) => {
-                    offset += 1;
+                    offset += usize::from(!column.lazy);
                     if column.identity {
                         identity = Some(position);
                     }

@@ -41,7 +41,7 @@ pub(crate) struct ColumnDef {
     pub(crate) meta: &'static ColumnMeta,
     /// The SQL type of the column, where it is not that of its values.
     pub(crate) sql_type: Option<SqlType>,
-    /// Where it stands in the SELECT list.
+    /// Where it stands in the SELECT list. Of no meaning for one that is lazy.
     pub(crate) offset: usize,
     /// Whether a new row's value may be made by something else than the user: here, or by the database.
     pub(crate) may_be_made: bool,
@@ -200,6 +200,12 @@ impl EntityDef {
             Some(PropertyDef::Column(column)) => Some(column),
             _ => None,
         }
+    }
+
+    /// The property indexes of the columns that are not read together with the entity.
+    pub(crate) fn lazy_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_lazy = |property: &PropertyDef| matches!(property, PropertyDef::Column(column) if column.meta.lazy);
+        self.properties.iter().enumerate().filter(move |(_, property)| is_lazy(property)).map(|(index, _)| index)
     }
 
     /// All relations with their property indexes.

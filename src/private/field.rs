@@ -3,10 +3,10 @@
 //! A type that a field cannot have must give one error, at the type, though it is used in a dozen places. So all of
 //! them ask one trait, in one form; `emit/field_access.rs` of the macro writes them.
 
-use crate::entity::{Collection, Entity, FieldPath, Managed, Ref, Relation};
+use crate::entity::{Collection, Entity, FieldPath, Lazy, Managed, Ref, Relation};
 use crate::error::Error;
 use crate::metadata::{ColumnType, EntityMeta, GraphLink, Property, PropertyMeta};
-use crate::query::{Column, ToMany, ToOne};
+use crate::query::{Column, LazyColumn, ToMany, ToOne};
 use crate::types::{EntityKey, RowReader, ScalarType};
 
 /// A trait with what is asked of every field.
@@ -61,7 +61,7 @@ field_trait! {
         ///
         /// # Errors
         /// [`Error::Conversion`] if the column holds something else.
-        fn read(row: &mut RowReader<'_>) -> Result<Self, Error>;
+        fn read(row: &mut RowReader<'_>, property: &'static PropertyMeta) -> Result<Self, Error>;
         /// The path to the column with this property index.
         fn path<R: Entity>(path: &FieldPath, property: u16) -> Self::Path<R>;
     }
@@ -92,11 +92,11 @@ field_trait! {
 }
 
 macro_rules! column_field {
-    () => {
+    ($($property:ident: $type:ty)?) => {
         type Path<R: Entity> = Column<R, Self>;
         const META: PropertyMeta = PropertyMeta::column::<Self>("", "");
 
-        fn read(row: &mut RowReader<'_>) -> Result<Self, Error> {
+        fn read(row: &mut RowReader<'_> $(, $property: $type)?) -> Result<Self, Error> {
             <Self as ColumnType>::read(row)
         }
 
@@ -110,12 +110,28 @@ macro_rules! column_field {
 
 #[diagnostic::do_not_recommend]
 impl<C: ScalarType> ColumnField for C {
-    column_field!();
+    column_field!(_property: &'static PropertyMeta);
 }
 
 #[diagnostic::do_not_recommend]
 impl<C: ScalarType> ColumnField for Option<C> {
-    column_field!();
+    column_field!(_property: &'static PropertyMeta);
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: ColumnType> ColumnField for Lazy<C> {
+    type Path<R: Entity> = LazyColumn<R, C>;
+    const META: PropertyMeta = PropertyMeta::column::<C>("", "").lazy();
+
+    fn read(_: &mut RowReader<'_>, property: &'static PropertyMeta) -> Result<Self, Error> {
+        Ok(Self::unloaded(property))
+    }
+
+    fn path<R: Entity>(path: &FieldPath, property: u16) -> Self::Path<R> {
+        LazyColumn::new(path, property)
+    }
+
+    field_as_property!();
 }
 
 #[diagnostic::do_not_recommend]

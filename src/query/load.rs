@@ -83,10 +83,14 @@ fn follow<R: Entity, T: Entity>(
         let mut next: Vec<Arc<dyn AnyCell>> = Vec::new();
         for cell in &cells {
             let mut reached = Vec::new();
+            let mut is_missing = false;
             cell.read(&mut |view| {
                 let value = view.value.property(index);
                 if let Some(collection) = value.as_collection() {
-                    reached.extend(collection.cells().into_iter().flatten());
+                    match collection.cells() {
+                        Some(cells) if !collection.is_partial() => reached.extend(cells),
+                        _ => is_missing = true,
+                    }
                 } else if let Some(reference) = value.as_reference() {
                     match reference.target() {
                         ReferenceTarget::Key(key) if !is_seen(target, &key) => {}
@@ -96,6 +100,11 @@ fn follow<R: Entity, T: Entity>(
                     }
                 }
             })?;
+            // Another task may have changed what was loaded: what is not known is no empty list (rule E4).
+            if is_missing {
+                let relation = meta.properties.get(index).map_or("", |property| property.name);
+                return Err(Error::NotLoaded { entity: meta.name, relation });
+            }
             for cell in reached {
                 if !next.iter().any(|other| Arc::ptr_eq(other, &cell)) {
                     next.push(cell);

@@ -95,9 +95,17 @@ impl PopulateRequest {
 fn hops_of(root: &'static EntityMeta, path: &str) -> Result<Vec<usize>, Error> {
     let mut meta = root;
     let mut hops = Vec::new();
-    for name in path.split('.') {
+    let mut names = path.split('.').peekable();
+    while let Some(name) = names.next() {
         let found = meta.properties.iter().position(|property| property.name == name);
         let relation = found.and_then(|index| meta.properties[index].as_relation());
+        // The last one may be a lazy column.
+        if let (Some(index), None) = (found, names.peek())
+            && meta.properties[index].is_lazy()
+        {
+            hops.push(index);
+            return Ok(hops);
+        }
         let (Some(index), Some(relation)) = (found, relation) else {
             let relations: Vec<&str> = meta
                 .properties

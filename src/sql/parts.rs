@@ -49,6 +49,8 @@ pub(crate) enum Form {
     Links,
     /// The items that links lead to, each row once.
     Targets,
+    /// The key and one column: of entities that were read without it.
+    Column,
 }
 
 /// Where a part begins.
@@ -103,6 +105,7 @@ impl Part<'_> {
         let keys = self.relation.map_or(0, |(owner, _)| metadata.entities[owner].key.len());
         match self.form {
             Form::Links => keys + metadata.entities[self.entity].key.len(),
+            Form::Column => keys + 1,
             Form::Items if !self.has_foreign_key() => self.shape.width() + keys,
             Form::Roots | Form::ToOne | Form::Items | Form::Targets => self.shape.width(),
         }
@@ -136,13 +139,21 @@ impl<'m> Place<'m> {
 /// # Errors
 /// [`Error::Conversion`] for a key that cannot be bound.
 fn by_keys(view: &View, texts: &StatementTexts, part: &Part<'_>, keys: &[Key]) -> Result<Statement, Error> {
+    if part.form == Form::Column {
+        let entity = &view.entities[part.entity];
+        let property = part.relation.map(|(_, property)| u16::try_from(property).unwrap_or(u16::MAX));
+        let kind: Vec<u16> = property.into_iter().collect();
+        let write = || column(&mut Writer::new(view), part);
+        let text = texts.try_get(entity.index, Verb::SelectColumn, &kind, write)?;
+        return Ok(Statement { text, params: key_params(entity, &entity.key, keys)? });
+    }
     let place = part.place(view)?;
     let property = part.relation.map(|(_, property)| u16::try_from(property).unwrap_or(u16::MAX));
     let (entity, verb, columns) = match part.form {
         Form::Links => (place.owner, Verb::SelectLinks, &place.owner.key),
         Form::Targets => (place.owner, Verb::SelectTargets, &place.owner.key),
         Form::Items => (place.owner, Verb::SelectItems, &place.owner.key),
-        Form::Roots | Form::ToOne => (place.target, Verb::SelectByKeys, &place.target.key),
+        Form::Roots | Form::ToOne | Form::Column => (place.target, Verb::SelectByKeys, &place.target.key),
     };
     let property = property.filter(|_| verb != Verb::SelectByKeys);
     let kind: Vec<u16> = property.into_iter().chain(part.shape.signature()).collect();
@@ -223,6 +234,9 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
     if let Source::Selection(selection) = part.source {
         return push_select(writer, selection, &part.shape);
     }
+    if part.form == Form::Column {
+        return column(writer, part);
+    }
     let place = part.place(writer.metadata())?;
     match part.form {
         Form::Links => links(writer, part, &place),
@@ -260,7 +274,7 @@ fn body(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
             }
             Ok(text)
         }
-        Form::Roots | Form::ToOne => {
+        Form::Roots | Form::ToOne | Form::Column => {
             let mut text = select(writer, part)?;
             match &part.source {
                 Source::Part { part: parent, offset } => {
@@ -359,6 +373,30 @@ fn push_owned(alias: &str, columns: &[KeyColumnDef], text: &mut String) {
         let _ = write!(text, " = k.k{index}");
         push_cast(text, column.sql_type.as_ref());
     });
+}
+
+/// One column of entities that are loaded.
+fn column(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
+    let entity = &writer.metadata().entities[part.entity];
+    let found = part.relation.and_then(|(_, property)| entity.column(property));
+    let column = found.ok_or_else(|| not_a_relation(entity))?;
+    let mut text = "SELECT ".to_owned();
+    push_list(&mut text, &entity.key, |text, column| {
+        push_column(text, ROOT, &column.name);
+        if column.sql_type.is_some() {
+            let _ = write!(text, "::{}", column.pg.name);
+        }
+    });
+    text.push_str(", ");
+    push_column(&mut text, ROOT, &column.name);
+    if column.sql_type.is_some() {
+        let _ = write!(text, "::{}", column.meta.pg.name);
+    }
+    text.push_str(" FROM ");
+    writer.view().push_entity(&mut text, entity);
+    let _ = write!(text, " AS {ROOT} WHERE ");
+    push_keys(writer, part, ROOT, entity, &entity.key, &mut text)?;
+    Ok(text)
 }
 
 /// The rows of a pivot table. An owner without any has a row, too, when the owners are not known beforehand.

@@ -136,6 +136,7 @@ fn push_columns(
     };
     for (index, property) in entity.properties.iter().enumerate() {
         match property {
+            PropertyDef::Column(column) if column.meta.lazy => {}
             PropertyDef::Column(column) => {
                 push(out, alias, &column.name, column.sql_type.as_ref().map(|_| column.meta.pg.name));
             }

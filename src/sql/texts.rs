@@ -23,6 +23,7 @@ pub(crate) enum Verb {
     SelectItems,
     SelectLinks,
     SelectTargets,
+    SelectColumn,
     Row(Option<RowLock>),
     Insert,
     GuardedInsert,

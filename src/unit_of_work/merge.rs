@@ -34,6 +34,9 @@ pub(crate) fn merge(
     if overwrite {
         return cell.overwrite(&mut |value| {
             take_all(entity, value, fresh);
+            for property in entity.lazy_columns() {
+                value.property_mut(property).assign(fresh.property(property));
+            }
             for (property, _) in entity.relations() {
                 if let Some(collection) = value.property_mut(property).as_collection_mut() {
                     collection.discard();
@@ -124,7 +127,7 @@ fn set_version(
 /// The properties that a row has values for, with their precision.
 fn readable(entity: &EntityDef) -> impl Iterator<Item = (usize, Option<u8>)> + '_ {
     entity.properties.iter().enumerate().filter_map(|(index, property)| match property {
-        PropertyDef::Column(column) => Some((index, column.meta.digits())),
+        PropertyDef::Column(column) => (!column.meta.lazy).then(|| (index, column.meta.digits())),
         PropertyDef::Relation(relation) if relation.is_owning_to_one() || relation.is_inverse_one_to_one() => {
             Some((index, None))
         }

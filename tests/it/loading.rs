@@ -3,6 +3,8 @@
 mod kinds;
 mod partly;
 mod rules;
+mod streams;
+mod together;
 
 use crate::library::*;
 use crate::support::Fixture;

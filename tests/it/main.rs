@@ -48,6 +48,7 @@ mod key_allocation;
 mod key_change_rules;
 mod key_changes;
 mod keys;
+mod lazy_columns;
 mod library;
 mod loading;
 mod lost_connections;

@@ -75,8 +75,12 @@ impl<'a> FieldAccess<'a> {
             }
             Some(asked) => {
                 let read = self.member(asked, "read");
-                let graph = (asked == "ToOneField").then(|| quote!(, graph));
-                quote!(#read(row #graph)?)
+                let more = match asked {
+                    "ToOneField" => quote!(, graph),
+                    "ColumnField" => quote!(, &__PROPERTIES[#index]),
+                    _ => TokenStream::new(),
+                };
+                quote!(#read(row #more)?)
             }
         }
     }

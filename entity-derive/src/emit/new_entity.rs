@@ -9,7 +9,7 @@ use super::field_access::FieldAccess;
 use super::key::{Generation, generation};
 use super::values::{Value, function_name};
 use super::{generated, new_name};
-use crate::field_type::{Shape, shape};
+use crate::field_type::{Shape, is_lazy, shape};
 use crate::model::{Column, Entity, Field, FieldKind, Relation};
 
 /// The struct.
@@ -149,6 +149,9 @@ fn made_column(entity: &Entity, field: &Field, column: &Column, index: usize) ->
     }
     if column.version.is_some() {
         return quote!(__h::initial_version());
+    }
+    if column.nullable && is_lazy(&field.ty) {
+        return default_value(field);
     }
     if column.nullable {
         return quote!(__h::None);

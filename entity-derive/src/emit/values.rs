@@ -7,7 +7,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::{Expr, ExprUnary, Lit, Type};
 
-use crate::field_type::{Shape, is_named, shape};
+use crate::field_type::{Shape, is_lazy, is_named, shape};
 use crate::model::{Column, Entity, Field};
 
 /// The options that make a value.
@@ -65,6 +65,9 @@ fn functions_of(index: usize, field: &Field) -> TokenStream {
 
 /// The expression, made the type of the field where that saves writing: `&str` for `String`, `T` for `Option<T>`.
 fn converted(ty: &Type, expression: &Expr) -> TokenStream {
+    if is_lazy(ty) {
+        return quote!(__h::Into::into(#expression));
+    }
     let Shape::Value { inner, nullable } = shape(ty) else { return quote!(#expression) };
     let is_text = is_named(inner, "String");
     match (nullable, kind(expression)) {

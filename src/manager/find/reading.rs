@@ -16,7 +16,7 @@ use crate::manager::lock::{LockScope, check_comparable, check_versions};
 use crate::metadata::{EntityDef, EntityMeta};
 use crate::query::{FindOptions, FindPlan, LoadStrategy, PopulateNode};
 use crate::sql::{RowLock, View};
-use crate::unit_of_work::{Tracker, UnitOfWork};
+use crate::unit_of_work::UnitOfWork;
 
 /// A find that was checked.
 pub(super) struct Reading<'a> {
@@ -181,8 +181,6 @@ impl EntityManager {
         if !plan.options.unmanaged && plan.options.schema.is_none() {
             return self.graph();
         }
-        let graph = UnitOfWork::new(Arc::clone(&self.session.orm.metadata), Arc::new(Tracker::default()));
-        graph.set_detached(true);
-        graph
+        UnitOfWork::detached(&self.session.orm.metadata)
     }
 }
