@@ -50,6 +50,7 @@
 //! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
 //! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
+//! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
 //! * [`Error`]: what can go wrong.
 //!

@@ -251,7 +251,7 @@ impl EntityManager {
             CriteriaKind::Nothing => return Ok(None),
             CriteriaKind::Key(key) => key,
             CriteriaKind::Condition(expression) => {
-                let selection = Selection { filter: vec![expression], limit: Some(1), ..Selection::all(meta) };
+                let selection = Selection { filter: vec![*expression], limit: Some(1), ..Selection::all(meta) };
                 let plan = FindPlan { populate, strategy, ..FindPlan::of(selection) };
                 return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
             }

@@ -1,6 +1,7 @@
 //! What the short finds (`find_one`, `count`, …) select by: a key, a condition, or everything.
 
 use super::condition::Condition;
+use super::raw::Raw;
 use crate::entity::{Entity, Managed, Ref};
 use crate::sql::Expression;
 use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
@@ -11,7 +12,7 @@ pub(crate) enum CriteriaKind {
     /// The row with this key.
     Key(Key),
     /// A condition; `All([])` for everything.
-    Condition(Expression),
+    Condition(Box<Expression>),
     /// A key that no row of this entity can have.
     Nothing,
 }
@@ -30,14 +31,14 @@ pub trait Criteria<T: Entity> {
 impl<T: Entity> Criteria<T> for () {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn into_kind(self) -> CriteriaKind {
-        CriteriaKind::Condition(Expression::All(Vec::new()))
+        CriteriaKind::Condition(Box::new(Expression::All(Vec::new())))
     }
 }
 
 impl<T: Entity> Criteria<T> for Condition<T> {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn into_kind(self) -> CriteriaKind {
-        CriteriaKind::Condition(self.expression)
+        CriteriaKind::Condition(Box::new(self.expression))
     }
 }
 
@@ -62,6 +63,13 @@ impl<T: Entity> Criteria<T> for ById<T::Id> {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn into_kind(self) -> CriteriaKind {
         CriteriaKind::Key(self.0.to_key())
+    }
+}
+
+impl<T: Entity> Criteria<T> for Raw<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn into_kind(self) -> CriteriaKind {
+        self.condition().into_kind()
     }
 }
 

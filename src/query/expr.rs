@@ -13,7 +13,19 @@ use crate::types::ScalarType;
 /// A value that SQL computes for each row of the entity `R`: a column, or what functions and operators make of it. `V` is
 /// its Rust type, an `Option` where it may be NULL.
 ///
-/// Values become bind parameters, never SQL text. A method that does not make sense for the type does not compile.
+/// Values become bind parameters, never SQL text. A method that does not make sense for the type does not compile. The guide's
+/// page "Operators and functions" has tables of all.
+///
+/// ```
+/// # use howdah::prelude::*;
+/// # #[derive(Entity, Clone, Debug)]
+/// # pub struct User { #[primary_key] pub id: i64, pub username: String, pub age: Option<i32>, pub tags: Vec<String> }
+/// let u = User::fields();
+/// let age: howdah::Expr<User, i32> = u.age().coalesce(0) + 1;
+/// let condition = age.between(18, 99) & u.username().lower().starts_with("a") & u.tags().contains("rust");
+/// let order = (age.desc(), u.username().length().asc());
+/// # let _ = (condition, order);
+/// ```
 pub struct Expr<R: Entity, V> {
     pub(crate) term: Term,
     types: PhantomData<fn() -> (R, V)>,

@@ -6,9 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::condition::{Writer, key_params, not_a_relation};
+use super::condition::{Writer, not_a_relation};
 use super::expression::Selection;
 use super::identifier::{push_cast, push_column, push_joined, push_list};
+use super::key_condition::key_params;
 use super::parameter::Statement;
 use super::pivot::PIVOT;
 use super::placed::{placed, push_any_of};

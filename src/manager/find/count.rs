@@ -136,7 +136,7 @@ pub(in crate::manager) fn count_of(rows: &[Row]) -> u64 {
 
 fn with_criteria<T: Entity>(criteria: impl Criteria<T>) -> Selection {
     let expression = match criteria.into_kind() {
-        CriteriaKind::Condition(expression) => expression,
+        CriteriaKind::Condition(expression) => *expression,
         CriteriaKind::Key(key) => Expression::Key { path: FieldPath::root(T::meta), keys: vec![key] },
         CriteriaKind::Nothing => Expression::Any(Vec::new()),
     };

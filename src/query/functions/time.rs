@@ -1,10 +1,12 @@
 //! Functions of days and points in time. They count in UTC, whatever the time zone of the session is.
 
+use chrono::TimeDelta;
+
 use super::super::condition::Condition;
 use super::super::expr::Expr;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::sql::{Expression, Term};
+use crate::sql::{Bound, Expression, Term};
 use crate::types::TemporalType;
 
 /// A part of a date or time.
@@ -77,6 +79,26 @@ where
     pub fn extract(&self, part: DatePart) -> Expr<R, V::With<i32>> {
         let call = format!("floor(date_part('{}', ", part.field());
         Expr::new(Term::template(&[&call, "))::int4"], [self.timestamp()]))
+    }
+
+    /// So much later: an exact time, no months or years. A date moves by whole days.
+    pub fn plus(&self, duration: TimeDelta) -> Expr<R, V> {
+        self.moved("+", duration)
+    }
+
+    /// So much earlier: an exact time, no months or years. A date moves by whole days.
+    pub fn minus(&self, duration: TimeDelta) -> Expr<R, V> {
+        self.moved("-", duration)
+    }
+
+    fn moved(&self, sign: &str, duration: TimeDelta) -> Expr<R, V> {
+        let (before, behind) = V::Operand::FROM_TIMESTAMP;
+        // Whole milliseconds and the rest: together more digits than a float has.
+        let milliseconds = Term::Bound(Bound::one(&duration.num_milliseconds()));
+        let microseconds = Term::Bound(Bound::one(&(i64::from(duration.subsec_nanos()) / 1000 % 1000)));
+        let (milli, micro) = (" * interval '1 millisecond' + ", " * interval '1 microsecond')");
+        let texts = [&format!("{before}("), &format!(" {sign} ("), milli, &format!("{micro}){behind}")];
+        Expr::new(Term::template(&texts, [self.timestamp(), milliseconds, microseconds]))
     }
 
     /// The year, in UTC.

@@ -127,6 +127,7 @@ pub trait TupleOperators<R: Entity>: Sized {
     }
 
     /// One of these tuples. An empty list selects nothing.
+    #[allow(clippy::wrong_self_convention, reason = "as the operator of a column is called")]
     fn is_in(self, tuples: impl TupleList<Self::Values>) -> Condition<R> {
         compare(self.terms(), Operator::In, tuples.into_rows())
     }

@@ -5,6 +5,7 @@ use super::*;
 #[tokio::test]
 async fn arrays_are_compared_by_their_elements() {
     let fixture = &samples().await;
+    let borrowed = vec![2];
     check! { fixture;
         s().numbers().contains([1, 2]) => "numbers @> '{1,2}'";
         s().numbers().contains(3) => "numbers @> '{3}'";
@@ -19,7 +20,7 @@ async fn arrays_are_compared_by_their_elements() {
         s().numbers().overlaps(Vec::<i32>::new()) => "numbers && '{}'";
         s().numbers().has_any([3, 9]) => "numbers && '{3,9}'";
         s().numbers().has_all([1, 3]) => "numbers @> '{1,3}'";
-        s().numbers().has_all(&vec![2]) => "numbers @> '{2}'";
+        s().numbers().has_all(&borrowed) => "numbers @> '{2}'";
         s().numbers().has(2) => "2 = ANY(numbers)";
         s().numbers().has(s().id()) => "id = ANY(numbers)";
         s().numbers().length().gte(2) => "cardinality(numbers) >= 2";

@@ -1,6 +1,7 @@
 //! Functions, arithmetic, choices; and orders by them.
 
 use super::*;
+use chrono::TimeDelta;
 use howdah::functions::{DatePart, case, concat, concat_with, now, random, today, value};
 
 #[tokio::test]
@@ -82,6 +83,12 @@ async fn functions_of_time_count_in_utc() {
         (s().at().epoch().eq(1_700_086_400.25), "1"),
         (s().at().lt(now()) & s().day().lt(today()), "1 2 3"),
         (s().at().date_trunc(DatePart::Year).is_null(), "4 5"),
+        (s().at().plus(TimeDelta::days(1)).eq(at(3)), "2"),
+        (s().at().minus(TimeDelta::microseconds(-86_400_000_000 * 2)).eq(at(3)), "1"),
+        (s().at().plus(TimeDelta::microseconds(1_000_001)).eq(at(1) + TimeDelta::microseconds(1_000_001)), "1"),
+        (s().local().minus(TimeDelta::microseconds(-3)).eq(at(2).naive_utc() + TimeDelta::microseconds(3)), "2"),
+        (s().day().plus(TimeDelta::days(30)).lt(day(2)), "1"),
+        (now().minus(TimeDelta::weeks(1)).gt(s().at()), "1 2 3"),
     ] {
         let shown = format!("{condition:?}");
         let found = em.find::<Sample>().filter(|_| condition).order_by(|s| s.id().asc()).await.unwrap();
@@ -105,6 +112,9 @@ async fn choices_and_conditions_are_values() {
         value(5).gt(s().id()) => "5 > id";
         random().lt(2.0) => "true";
     }
+    let each = [1, 2].map(|id| s().id().ne(id));
+    let all = each.into_iter().reduce(Condition::and).unwrap();
+    check! { fixture; all => "id NOT IN (1, 2)"; }
     // A bool is a condition.
     let em = fixture.em();
     assert_eq!(em.find::<Sample>().filter(|s| s.flag()).count().await.unwrap(), 2);

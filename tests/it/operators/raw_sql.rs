@@ -13,6 +13,7 @@ async fn raw_sql_is_a_condition_an_expression_and_an_order() {
     assert_eq!(ids(ordered().filter(|_| raw("true", ())).await.unwrap()), [1, 2, 3, 4, 5]);
     assert_eq!(ids(ordered().filter(|s| s.id().gt(1) & raw("flag", ())).await.unwrap()), [2, 3]);
     assert_eq!(ids(ordered().filter(|s| s.id().eq(1).or(raw("id = ?", vec![4]))).await.unwrap()), [1, 4]);
+    assert_eq!(em.count::<Sample>(raw("id > ?", (2,))).await.unwrap(), 3);
     let squared = |s: &SampleFields<Sample>| raw("? * ?", (s.id(), s.id())).as_::<i32>();
     assert_eq!(ids(ordered().filter(|s| squared(&s).between(4, 9)).await.unwrap()), [2, 3]);
     let find = em.find::<Sample>().order_by(|s| (raw("? % 2", (s.id(),)).desc(), s.id().asc()));

@@ -6,6 +6,7 @@ use howdah::FullText;
 #[tokio::test]
 async fn patterns_and_pieces_of_text() {
     let fixture = &samples().await;
+    let (empty, pattern) = (String::new(), "x$".to_owned());
     check! { fixture;
         s().text().like("%a%") => "text LIKE '%a%'";
         s().text().like(r"gamma 100\%") => r"text LIKE 'gamma 100\%'";
@@ -16,7 +17,7 @@ async fn patterns_and_pieces_of_text() {
         s().text().matches("^[a-z]+$") => "text ~ '^[a-z]+$'";
         s().text().matches(r"\d{3}%") => r"text ~ '\d{3}%'";
         s().text().imatches("BETA|ALPHA") => "text ~* 'BETA|ALPHA'";
-        s().short().imatches(&"x$".to_owned()) => "short ~* 'x$'";
+        s().short().imatches(&pattern) => "short ~* 'x$'";
         // What would be a pattern is text.
         s().text().starts_with("Beta_") => r"text LIKE 'Beta\_%'";
         s().text().starts_with("%") => r"text LIKE '\%%'";
@@ -25,7 +26,7 @@ async fn patterns_and_pieces_of_text() {
         s().text().contains("a_") => r"text LIKE '%a\_%'";
         s().text().contains("a") => "text LIKE '%a%'";
         s().text().contains(String::from("\\")) => r"text LIKE '%\\%'";
-        s().text().contains(&String::new()) => "text LIKE '%%'";
+        s().text().contains(&empty) => "text LIKE '%%'";
         s().text().lower().starts_with("beta") => "lower(text) LIKE 'beta%'";
     }
     let error = fixture.em().find::<Sample>().filter(|s| s.text().matches("(")).await.unwrap_err();

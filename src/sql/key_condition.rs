@@ -1,0 +1,102 @@
+//! Conditions on keys: the entity at the end of a path has one of some keys, or is an item of a collection.
+
+use std::fmt::Write as _;
+
+use super::condition::{Writer, not_a_relation};
+use super::identifier::{push_cast, push_joined};
+use super::parameter::{Param, key_arrays};
+use super::placed::{Placed, placed, push_any_of};
+use super::scope::Scope;
+use crate::entity::FieldPath;
+use crate::error::Error;
+use crate::metadata::{EntityDef, KeyColumnDef};
+use crate::types::Key;
+
+impl Writer<'_> {
+    /// The entity at the end of the path has one of the keys.
+    pub(super) fn key(
+        &mut self,
+        scope: &mut Scope,
+        path: &FieldPath,
+        keys: &[Key],
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let columns = match path.hops().split_last() {
+            // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
+            Some((last, before))
+                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
+            {
+                let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
+                self.locate(scope, &head, *last)?.columns
+            }
+            _ => {
+                let (alias, entity) = self.place(scope, path)?;
+                placed(&alias, &entity.key)
+            }
+        };
+        let first = self.params.len() + 1;
+        let [key] = keys else {
+            let types = columns.iter().map(|column| column.pg);
+            let arrays = key_arrays(types, keys.iter(), keys.len());
+            self.params.extend(arrays.map_err(|error| Error::Conversion {
+                entity: path.start().name,
+                column: columns.first().map_or("", |column| column.name).to_owned(),
+                message: error.message,
+            })?);
+            push_any_of(out, &columns, first);
+            return Ok(());
+        };
+        self.push_key(&columns, key, out);
+        Ok(())
+    }
+
+    /// The entity is an item of a collection.
+    pub(super) fn item(&mut self, alias: &str, path: &FieldPath, key: &Key, out: &mut String) -> Result<(), Error> {
+        let owner = self.metadata().of(path.start())?;
+        let [property] = path.hops() else {
+            let message =
+                format!("{path:?} is no collection of {} itself: start at the entity that has it", owner.meta.name);
+            return Err(Error::validation(owner.meta.name, message));
+        };
+        let relation = owner.relation(usize::from(*property)).ok_or_else(|| not_a_relation(owner))?;
+        let target = self.metadata().target(relation);
+        let Some(pivot) = &relation.pivot else {
+            let owning = relation.inverse.and_then(|inverse| target.relation(inverse));
+            let columns = owning.map(|owning| placed(alias, &owning.columns)).ok_or_else(|| not_a_relation(owner))?;
+            self.push_key(&columns, key, out);
+            return Ok(());
+        };
+        let linked = self.alias();
+        out.push('(');
+        push_joined(out, ", ", &placed(alias, &target.key), |out, column| out.push_str(&column.text));
+        out.push_str(") IN (SELECT ");
+        push_joined(out, ", ", &placed(&linked, &pivot.inverse_join), |out, column| out.push_str(&column.text));
+        out.push_str(" FROM ");
+        self.view().push_pivot(out, pivot);
+        let _ = write!(out, " AS {linked} WHERE ");
+        self.push_key(&placed(&linked, &pivot.join), key, out);
+        out.push(')');
+        Ok(())
+    }
+
+    /// The columns are this key.
+    fn push_key(&mut self, columns: &[Placed<'_>], key: &Key, out: &mut String) {
+        out.push('(');
+        push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
+            self.params.push(Param::key_part(column.pg, part));
+            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
+            push_cast(out, column.sql_type);
+        });
+        out.push(')');
+    }
+}
+
+/// Keys as parameters, an array a column.
+pub(super) fn key_params(entity: &EntityDef, columns: &[KeyColumnDef], keys: &[Key]) -> Result<Vec<Param>, Error> {
+    let types = columns.iter().map(|column| column.pg);
+    key_arrays(types, keys.iter(), keys.len()).map_err(|error| Error::Conversion {
+        entity: entity.meta.name,
+        column: "of the key".to_owned(),
+        message: error.message,
+    })
+}
