@@ -16,6 +16,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Rows that are all seen.
+    pub(super) const fn whole(table: String) -> Self {
+        Self { table, condition: String::new() }
+    }
+
     /// Appends what the rows have to fulfil behind another condition, there or not.
     pub(super) fn push_and(&self, out: &mut String) {
         if !self.condition.is_empty() {
