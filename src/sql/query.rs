@@ -12,7 +12,7 @@ use super::projection::push_travel_cast;
 use super::scope::Scope;
 use super::select::ROOT;
 use super::shape::Shape;
-use super::source::{FromItem, FromKind, Join, JoinKind, Joined};
+use super::source::{FromItem, Join, JoinKind, Joined};
 use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;
@@ -277,11 +277,9 @@ impl Writer<'_> {
                 seen.push_where(&mut text, &[&filter]);
             }
             Some(source) => {
-                let item = self.source_item(scope, source, &alias)?;
-                let _ = write!(text, "{item}{}{joined}", scope.joins());
-                if !filter.is_empty() {
-                    let _ = write!(text, " WHERE {filter}");
-                }
+                let seen = self.source_item(scope, source, &alias)?;
+                let _ = write!(text, "{}{}{joined}", seen.table, scope.joins());
+                seen.push_where(&mut text, &[&filter]);
             }
         }
         for (word, clause) in [("GROUP BY", group_by), ("HAVING", having)] {
@@ -397,14 +395,9 @@ impl Writer<'_> {
     ) -> Result<(), Error> {
         let alias = scope.source_alias(source.number).unwrap_or_default().to_owned();
         let mut on = self.filter(scope, &join.on)?;
-        let item = if let FromKind::Entity(meta) = source.kind {
-            let entity = self.metadata().of(meta())?;
-            let seen = self.seen(&alias, entity)?;
-            seen.push_and(&mut on);
-            seen.table
-        } else {
-            self.source_item(scope, source, &alias)?
-        };
+        let seen = self.source_item(scope, source, &alias)?;
+        seen.push_and(&mut on);
+        let item = seen.table;
         let kind = match join.kind {
             JoinKind::Cross if !on.is_empty() => JoinKind::Inner,
             kind => kind,

@@ -16,12 +16,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// One item of a FROM list that has these rows and no others.
-    pub(super) fn into_item(self, alias: &str) -> String {
-        if self.condition.is_empty() {
-            return self.table;
-        }
-        format!("(SELECT {alias}.* FROM {} WHERE {}) AS {alias}", self.table, self.condition)
+    /// Rows that are all seen.
+    pub(super) const fn whole(table: String) -> Self {
+        Self { table, condition: String::new() }
     }
 
     /// Appends what the rows have to fulfil behind another condition, there or not.

@@ -8,6 +8,7 @@ use super::condition::Writer;
 use super::expression::Expression;
 use super::query::{Casts, SelectQuery, SetOperator};
 use super::scope::Scope;
+use super::seen::Seen;
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, EntityMeta, Metadata};
@@ -99,15 +100,15 @@ fn column_names(width: usize) -> String {
 
 impl Writer<'_> {
     /// One item of a FROM list: `"table" AS t1`, `(SELECT …) AS t1("c0")`, `"name" AS t1`.
-    pub(super) fn source_item(&mut self, scope: &mut Scope, source: &FromItem, alias: &str) -> Result<String, Error> {
+    pub(super) fn source_item(&mut self, scope: &mut Scope, source: &FromItem, alias: &str) -> Result<Seen, Error> {
         match &source.kind {
             FromKind::Entity(meta) => {
                 let entity = self.metadata().of(meta())?;
-                Ok(self.seen(alias, entity)?.into_item(alias))
+                self.seen(alias, entity)
             }
             FromKind::Query(query) => {
                 let (text, width) = self.nested(scope, query)?;
-                Ok(format!("({text}) AS {alias}({})", column_names(width)))
+                Ok(Seen::whole(format!("({text}) AS {alias}({})", column_names(width))))
             }
             FromKind::Itself { name } => {
                 let written = self.ctes.iter().any(|cte| cte.source == source.number);
@@ -118,11 +119,11 @@ impl Writer<'_> {
                     return Err(Error::Validation { entity: None, message });
                 }
                 let name = self.cte(source.number, name, |_| Ok(String::new()))?;
-                Ok(format!("{name} AS {alias}"))
+                Ok(Seen::whole(format!("{name} AS {alias}")))
             }
             FromKind::Cte(cte) => {
                 let name = self.cte(source.number, &cte.name, |writer| writer.cte_text(cte))?;
-                Ok(format!("{name} AS {alias}"))
+                Ok(Seen::whole(format!("{name} AS {alias}")))
             }
         }
     }

@@ -2,6 +2,7 @@
 //! `#[filter(…)]`.
 
 use proc_macro2::Span;
+use syn::spanned::Spanned;
 use syn::{Expr, LitStr, Type};
 
 use super::Arguments;
@@ -63,11 +64,12 @@ pub fn filter(mut arguments: Arguments<'_>, span: Span) -> Option<Filter> {
     let given = arguments.expression("condition");
     let default = arguments.boolean("default").unwrap_or(true);
     let what = "a closure of the fields, and of the parameters if there are any";
+    let place = given.as_ref().map_or(span, Spanned::span);
     let condition = match given {
         Some(Expr::Closure(closure)) if matches!(closure.inputs.len(), 1 | 2) => Some(closure),
         _ => {
             let form = "|post| post.deleted_at().is_null(), or |post, tenant: i64| post.tenant_id().eq(tenant)";
-            arguments.report(span, &format!("#[filter] needs a `condition`, {what}: condition = {form}"));
+            arguments.report(place, format!("#[filter] needs a `condition`, {what}: condition = {form}"));
             None
         }
     };
