@@ -280,6 +280,7 @@ impl World<'_> {
     pub fn persist(&mut self, id: Id) {
         if self.model.memory[&id].state == State::Removed {
             self.link_again(id);
+            self.refer_again(id);
         }
         self.tell(format!("em.persist(&{});", self.name(id)));
         self.handles[&id].persist(&self.em);
@@ -290,6 +291,24 @@ impl World<'_> {
             State::Removing => State::Managed,
             state => state,
         };
+    }
+
+    /// What was deleted is not told of keys that change: it is given what it refers to once more.
+    fn refer_again(&mut self, id: Id) {
+        let outdated: Vec<usize> = self.handles[&id]
+            .cells()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(column, cell)| self.value(cell).is_none().then_some(column))
+            .collect();
+        for column in outdated {
+            if let Value::Row(target) = self.model.memory[&id].fields[column]
+                && self.handles.contains_key(&target)
+            {
+                self.tell(format!("{} is given {} again;", self.name(id), self.name(target)));
+                self.handles[&id].assign(column, self.cell(&Value::Row(target)));
+            }
+        }
     }
 
     /// A row that is inserted again is linked to what its entity holds, as far as that is there.
