@@ -47,10 +47,15 @@
 //!
 //! # Where to find things
 //!
-//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns.
+//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns; [`Projection`]: structs of some columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
+<<<<<<< HEAD
 //! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
 //! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
+=======
+//! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters; [`QueryBuilder`]: everything else that a SELECT can
+//!   say; [`Sql`]: plain SQL.
+>>>>>>> b9ee18f (The guide shows selections, projections, the query builder and plain SQL)
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
 //! * [`Error`]: what can go wrong.
 //!
