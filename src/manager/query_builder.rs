@@ -25,8 +25,10 @@ mod clauses;
 mod operands;
 mod sources;
 mod sql_text;
+mod writes;
 
 pub use sql_text::{SqlParameter, SqlText};
+pub use writes::InsertFrom;
 
 /// A query of the entity `T` that answers with `O`s: entities, or what was selected. Made by [`EntityManager::query`],
 /// [`Find::select`] and [`Find::into`]. `.await` runs it: one statement.
@@ -40,7 +42,7 @@ pub use sql_text::{SqlParameter, SqlText};
 pub struct QueryBuilder<T: Entity, O = Managed<T>> {
     em: EntityManager,
     pub(super) query: SelectQuery,
-    options: FindOptions,
+    pub(super) options: FindOptions,
     reader: Reader<O>,
     /// What a find was asked for, and only entities can have.
     refused: Option<&'static str>,
