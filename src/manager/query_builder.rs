@@ -258,6 +258,16 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         Ok(is_true(&rows))
     }
 
+    /// The rows as they are, columns by name or position. What a column is called is up to the server: the name of the
+    /// column, or of the function.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub async fn rows(self) -> Result<Vec<super::Row>, Error> {
+        self.unlocked("rows()")?;
+        Ok(self.answer(sql::query).await?.into_iter().map(super::Row).collect())
+    }
+
     /// Runs another statement about the query.
     async fn answer(self, write: fn(&View, &SelectQuery) -> Result<Statement, Error>) -> Result<Vec<Row>, Error> {
         let statement = write(&self.view()?, &self.query)?;

@@ -326,4 +326,9 @@ async fn the_sql_can_be_looked_at() {
     assert_eq!(sql.parameters[1].type_name, "int8[]");
     assert!(!sql.text.contains("o'x"));
     assert!(fixture.log.take().is_empty());
+    // And so can the rows.
+    let rows = em.query::<Book>().filter(|b| b.id().eq(3)).rows().await.unwrap();
+    assert_eq!(rows[0].get::<String>("title").unwrap(), "Lavinia");
+    let rows = em.query::<Book>().select(|b| b.pages().sum()).rows().await.unwrap();
+    assert_eq!(rows[0].get::<i64>("sum").unwrap(), 1420);
 }
