@@ -47,10 +47,12 @@
 //!
 //! # Where to find things
 //!
-//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns.
+//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns; [`Projection`]: structs of some columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
 //! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
 //! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
+//! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters; [`QueryBuilder`]: everything else that a SELECT can
+//!   say; [`Sql`]: plain SQL.
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
 //! * [`Error`]: what can go wrong.
 //!
@@ -105,10 +107,7 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
-    HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page,
-    Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
-    SqlParameter, SqlText, Transaction, Upsert,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary, HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert, InsertFrom,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -120,9 +119,19 @@ pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
     ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
     IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow,
+<<<<<<< HEAD
     Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems, Subquery,
     SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
     WindowFunction, WindowSpec,
+    Populate, PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns,
+    SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction,
+    WindowSpec,
+=======
+    ExistsOperand, Expr, Filter, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
+    IntoList, IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate,
+    PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf,
+    Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
+>>>>>>> projections
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

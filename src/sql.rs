@@ -13,7 +13,11 @@ mod expression;
 mod guard;
 mod identifier;
 mod insert;
+<<<<<<< HEAD
 mod key_condition;
+=======
+mod insert_select;
+>>>>>>> 4bcd0a0 (What queries find is inserted, updated and deleted; queries say which filters hold)
 mod keys;
 mod lock;
 mod mentions;
@@ -50,6 +54,7 @@ pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};
 pub(crate) use insert::insert;
+pub(crate) use insert_select::{InsertSelect, SelectConflict, insert_select};
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
 pub(crate) use lock::{LockStrength, LockWait, RowLock, row};
 pub(crate) use mentions::Mentions;
