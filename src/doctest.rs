@@ -46,11 +46,13 @@ mod pages {
         relations = "docs/src/relations.md";
         types = "docs/src/types.md";
         writing = "docs/src/writing.md";
+        bulk = "docs/src/bulk.md";
         finding = "docs/src/finding.md";
         operators = "docs/src/operators.md";
         projections = "docs/src/projections.md";
         query_builder = "docs/src/query_builder.md";
         plain_sql = "docs/src/plain_sql.md";
+        repositories = "docs/src/repositories.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";

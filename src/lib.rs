@@ -107,7 +107,10 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary, HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert, InsertFrom,
+    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
+    HasRepository, IdAllocation, InsertFrom, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once,
+    Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
+    SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -117,21 +120,11 @@ pub use orm::Orm;
 pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
-    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
-    IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow,
-<<<<<<< HEAD
-    Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems, Subquery,
-    SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
+    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr,
+    IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode,
+    Order, OutputRow, Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems,
+    Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
     WindowFunction, WindowSpec,
-    Populate, PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns,
-    SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction,
-    WindowSpec,
-=======
-    ExistsOperand, Expr, Filter, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
-    IntoList, IntoOrder, Items, JoinPath, JoinSource, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate,
-    PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf,
-    Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction, WindowSpec,
->>>>>>> projections
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -73,11 +73,8 @@ pub use expr::{Expr, IntoExpr};
 pub use filter::Filter;
 pub(crate) use filter::{FilterOptions, FilterParams};
 pub(crate) use find::{FindOptions, FindPlan};
-<<<<<<< HEAD
 pub use flush_mode::FlushMode;
-=======
 pub use insert_columns::InsertColumns;
->>>>>>> 4bcd0a0 (What queries find is inserted, updated and deleted; queries say which filters hold)
 pub use items::{Items, SomeItems};
 pub(crate) use key_order::{creation_order, key_order};
 pub use lazy::LazyColumn;

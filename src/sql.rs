@@ -13,11 +13,8 @@ mod expression;
 mod guard;
 mod identifier;
 mod insert;
-<<<<<<< HEAD
-mod key_condition;
-=======
 mod insert_select;
->>>>>>> 4bcd0a0 (What queries find is inserted, updated and deleted; queries say which filters hold)
+mod key_condition;
 mod keys;
 mod lock;
 mod mentions;
