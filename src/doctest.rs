@@ -48,6 +48,7 @@ mod pages {
         writing = "docs/src/writing.md";
         bulk = "docs/src/bulk.md";
         finding = "docs/src/finding.md";
+        loading = "docs/src/loading.md";
         operators = "docs/src/operators.md";
         projections = "docs/src/projections.md";
         query_builder = "docs/src/query_builder.md";
