@@ -82,7 +82,7 @@ pub use operators::{
     ContainsOperand, FullText, IntoArray, IntoJsonPath, IntoList, TupleList, TupleOperand, TupleOperators, TypedExpr,
 };
 pub use order::{IntoOrder, Order};
-pub use path::{LoadPath, RelationOperand, ToMany, ToOne};
+pub use path::{LoadPath, RelationList, RelationOperand, ToMany, ToOne};
 pub use populate::{Populate, PopulatePath};
 pub(crate) use populate::{PopulateNode, PopulateRequest};
 pub use projection_check::*;

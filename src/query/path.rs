@@ -7,8 +7,9 @@ use std::ops::Deref;
 use super::condition::{Condition, IntoCondition};
 use super::expr::Expr;
 use super::property_list::PropertyName;
+use super::subquery::SubqueryOf;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
-use crate::sql::{Aggregate, Expression, Quantifier, Term};
+use crate::sql::{Aggregate, Expression, Operator, Quantifier, Term};
 use crate::types::{DbEnum, EntityKey, Key, KeyFrom};
 
 /// What a to-one relation can be compared with: a handle, a reference, or a key.
@@ -58,6 +59,37 @@ where
     }
 }
 
+/// Several entities: anything that iterates over handles, references or keys, or a query of entities without a select,
+/// `Subquery::of::<T>()`.
+#[diagnostic::on_unimplemented(
+    message = "a relation to `{T}` cannot be one of `{Self}`",
+    label = "expected a list of handles, references or keys of `{T}`, or Subquery::of::<{T}>()"
+)]
+pub trait RelationList<T: Entity> {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn contains_key_of(self, path: FieldPath) -> Expression;
+}
+
+impl<T: Entity, I> RelationList<T> for I
+where
+    I: IntoIterator,
+    I::Item: RelationOperand<T>,
+{
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn contains_key_of(self, path: FieldPath) -> Expression {
+        Expression::Key { path, keys: self.into_iter().filter_map(RelationOperand::into_key).collect() }
+    }
+}
+
+impl<T: Entity> RelationList<T> for SubqueryOf<T> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn contains_key_of(self, path: FieldPath) -> Expression {
+        let keys = Term::Subquery(self.select_key());
+        Expression::Compare { left: Term::Key(path), operator: Operator::In, right: keys }
+    }
+}
+
 /// A to-one relation, and the way on to the fields of its target. `L` is what loading it answers with:
 /// `Managed<T>`, or `Option<Managed<T>>` where the relation may be missing.
 pub struct ToOne<R: Entity, T: Entity, L> {
@@ -99,14 +131,13 @@ impl<R: Entity, T: Entity, L> ToOne<R, T, L> {
         self.eq(other).not()
     }
 
-    /// Refers to one of these entities.
-    pub fn is_in(self, others: impl IntoIterator<Item = impl RelationOperand<T>>) -> Condition<R> {
-        let keys = others.into_iter().filter_map(RelationOperand::into_key).collect();
-        Condition::new(Expression::Key { path: self.target.path().clone(), keys })
+    /// Refers to one of these entities, or to one that a sub-query finds.
+    pub fn is_in(self, others: impl RelationList<T>) -> Condition<R> {
+        Condition::new(others.contains_key_of(self.target.path().clone()))
     }
 
     /// Refers to none of these entities. A reference that is NULL neither does nor does not.
-    pub fn not_in(self, others: impl IntoIterator<Item = impl RelationOperand<T>>) -> Condition<R> {
+    pub fn not_in(self, others: impl RelationList<T>) -> Condition<R> {
         self.is_in(others).not()
     }
 

@@ -135,6 +135,14 @@ impl<T: Entity> SubqueryOf<T> {
     }
 }
 
+impl<T: Entity> SubqueryOf<T> {
+    /// The query selects the keys of its entities.
+    pub(super) fn select_key(mut self) -> Arc<SubSelect> {
+        self.select.columns = vec![Term::Key(FieldPath::root(T::meta))];
+        Arc::new(self.select)
+    }
+}
+
 /// A query that has rows or not: a [`SubqueryOf`], or what [`EntityManager::query`](crate::EntityManager::query) begins.
 pub trait ExistsOperand {
     #[doc(hidden)]

@@ -12,7 +12,24 @@ use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef};
 use crate::types::Key;
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// The columns that are the key of the entity at the end of a path: those of the foreign key that leads there, or its own.
+    pub(super) fn key_columns(&mut self, scope: &mut Scope, path: &FieldPath) -> Result<Vec<Placed<'a>>, Error> {
+        match path.hops().split_last() {
+            // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
+            Some((last, before))
+                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
+            {
+                let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
+                Ok(self.locate(scope, &head, *last)?.columns)
+            }
+            _ => {
+                let (alias, entity) = self.place(scope, path)?;
+                Ok(placed(&alias, &entity.key))
+            }
+        }
+    }
+
     /// The entity at the end of the path has one of the keys.
     pub(super) fn key(
         &mut self,
@@ -21,19 +38,7 @@ impl Writer<'_> {
         keys: &[Key],
         out: &mut String,
     ) -> Result<(), Error> {
-        let columns = match path.hops().split_last() {
-            // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
-            Some((last, before))
-                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
-            {
-                let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
-                self.locate(scope, &head, *last)?.columns
-            }
-            _ => {
-                let (alias, entity) = self.place(scope, path)?;
-                placed(&alias, &entity.key)
-            }
-        };
+        let columns = self.key_columns(scope, path)?;
         let first = self.params.len() + 1;
         let [key] = keys else {
             let types = columns.iter().map(|column| column.pg);

@@ -66,6 +66,13 @@ impl<'a> Writer<'a> {
                 let columns = self.locate(scope, path, *property)?.columns;
                 out.push_str(&one(&columns, path)?.text);
             }
+            Term::Key(path) => {
+                let columns = self.key_columns(scope, path)?;
+                let is_row = columns.len() > 1;
+                out.push_str(if is_row { "(" } else { "" });
+                push_list(out, &columns, |out, column| out.push_str(&column.text));
+                out.push_str(if is_row { ")" } else { "" });
+            }
             Term::Bound(value) => {
                 self.push_bound(value, like, self.start(scope), out)?;
             }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::condition::Writer;
+use super::identifier::push_list;
 use super::scope::Scope;
-use super::term::SubSelect;
+use super::term::{SubSelect, Term};
 use crate::error::Error;
 
 impl Writer<'_> {
@@ -25,7 +26,13 @@ impl Writer<'_> {
             if !list.is_empty() {
                 list.push_str(", ");
             }
-            self.push_term(scope, term, None, &mut list)?;
+            match term {
+                // Its columns, and not a row of them.
+                Term::Key(path) => {
+                    push_list(&mut list, &self.key_columns(scope, path)?, |out, column| out.push_str(&column.text));
+                }
+                term => self.push_term(scope, term, None, &mut list)?,
+            }
         }
         if list.is_empty() {
             list.push('1');

@@ -41,6 +41,8 @@ pub(crate) enum Term {
         path: FieldPath,
         property: u16,
     },
+    /// The key of the entity at the end of a path.
+    Key(FieldPath),
     Bound(Bound),
     /// `function(argument, …)`
     Call {
@@ -208,7 +210,7 @@ impl Term {
     /// conditions, which find their rows on their own.
     pub(crate) fn each_path<'t>(&'t self, visit: &mut dyn FnMut(&'t FieldPath)) {
         match self {
-            Self::Column { path, .. } => visit(path),
+            Self::Column { path, .. } | Self::Key(path) => visit(path),
             Self::Call { arguments, .. } | Self::Row(arguments) => {
                 arguments.iter().for_each(|argument| argument.each_path(visit));
             }
@@ -266,6 +268,7 @@ impl fmt::Debug for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column { path, property } => write!(f, "{}", Field(path, *property)),
+            Self::Key(path) => write!(f, "{path:?}"),
             Self::Bound(_) => f.write_str("?"),
             Self::Call { function, arguments, .. } => {
                 f.write_str(function)?;

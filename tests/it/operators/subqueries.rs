@@ -107,6 +107,18 @@ async fn subqueries_go_over_relations_and_stand_inside_of_quantifiers() {
     assert_eq!(names(a().id().is_in(of_ann().select(|b| b.author().id()))).await, "Ann");
     assert_eq!(names(a().books().title().is_in(of_ann().select(|b| b.title()))).await, "Ann Bob");
     assert_eq!(names(a().books().every(|b| b.title().is_in(of_ann().select(|b| b.title())))).await, "Ann");
+    let b = Book::fields;
+    let ann = || Subquery::of::<Author>().filter(|a| a.name().eq("Ann"));
+    assert_eq!(em.count::<Book>(b().author().is_in(ann())).await.unwrap(), 2);
+    assert_eq!(em.count::<Book>(b().author().not_in(ann())).await.unwrap(), 2);
+    assert_eq!(names(a().books().author().is_in(ann())).await, "Ann");
+    fixture.forget();
+    assert_eq!(em.count::<Book>(b().author().mentor().is_in(ann())).await.unwrap(), 0);
+    let sql = fixture.statements().concat();
+    assert!(
+        sql.ends_with(r#""mentor_id" IN (SELECT t2."id" FROM "author" AS t2 WHERE t2."name" = $1::text)"#),
+        "{sql}"
+    );
     // A book whose title no other author has used.
     let unique = a().books().some(|b| {
         let (title, author) = (b.title(), b.author().id());

@@ -51,3 +51,40 @@ async fn tuples_go_over_relations() {
     );
     assert_eq!(em.count::<Author>((a().books().title(), a().name()).eq(("One", "Bob"))).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn keys_of_several_columns_are_compared_and_found_by_subqueries() {
+    use crate::composite_keys::*;
+    let fixture = Fixture::new(entities![Playlist, Entry, Note, Rating, Mood]).await;
+    let em = fixture.em();
+    let list = em.persist(NewPlaylist { title: "Morning".into() });
+    for (position, song, stars) in [(1, "Sun", 5), (2, "Moon", 3), (3, "Sun", 1)] {
+        let entry = em.persist(NewEntry { playlist: list.to_ref(), position, song: song.into() });
+        em.persist(NewRating { entry: entry.to_ref(), listener: "ada".into(), stars });
+    }
+    em.flush().await.unwrap();
+    fixture.forget();
+    let (e, r) = (Entry::fields(), Rating::fields());
+    let id = list.id();
+    assert_eq!(em.count::<Entry>((e.playlist().id(), e.position()).eq((id, 2))).await.unwrap(), 1);
+    assert_eq!(em.count::<Entry>((e.playlist().id(), e.position()).gt((id, 1))).await.unwrap(), 2);
+    assert_eq!(em.count::<Entry>((e.playlist().id(), e.position()).is_in([(id, 3), (id, 4)])).await.unwrap(), 1);
+    let listed =
+        (r.entry().playlist().id(), r.entry().position(), r.listener()).is_in([(id, 1, "ada"), (id, 2, "bob")]);
+    assert_eq!(em.count::<Rating>(listed).await.unwrap(), 1);
+    let sql = fixture.statements().concat();
+    assert!(!sql.contains("JOIN"), "the key is in the foreign key: {sql}");
+    // Both columns of the foreign key are compared with what the sub-query finds.
+    let suns = || Subquery::of::<Entry>().filter(|e| e.song().eq("Sun"));
+    assert_eq!(em.count::<Rating>(r.entry().is_in(suns())).await.unwrap(), 2);
+    assert_eq!(em.count::<Rating>(r.entry().not_in(suns())).await.unwrap(), 1);
+    let best = suns().order_by(|e| e.position().asc()).limit(1);
+    assert_eq!(em.count::<Rating>(r.entry().is_in(best) & r.stars().eq(5)).await.unwrap(), 1);
+    let sql = fixture.statements().concat();
+    assert!(
+        sql.contains(
+            r#"(t0."entry_playlist_id", t0."entry_position") IN (SELECT t1."playlist_id", t1."position" FROM"#
+        ),
+        "{sql}"
+    );
+}
