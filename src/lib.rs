@@ -120,10 +120,7 @@ pub use orm::Orm;
 pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
-    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr,
-    IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode,
-    Order, OutputRow, Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems,
-    Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
+    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
     WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
