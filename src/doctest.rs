@@ -48,6 +48,7 @@ mod pages {
         writing = "docs/src/writing.md";
         finding = "docs/src/finding.md";
         operators = "docs/src/operators.md";
+        caching = "docs/src/caching.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";

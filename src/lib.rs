@@ -96,6 +96,7 @@ pub mod doctest;
 #[cfg(feature = "testing")]
 pub use integration::testing;
 
+pub use async_trait::async_trait;
 pub use config::OrmBuilder;
 pub use driver::StatementLog;
 pub use entity::{
@@ -105,10 +106,10 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
-    HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page,
-    Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
-    SqlParameter, SqlText, Transaction, Upsert,
+    Asynchronous, CacheEntry, CacheError, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find,
+    FindStream, FlushSummary, HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, MemoryCache,
+    NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository,
+    RepositoryOf, ResultCache, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,

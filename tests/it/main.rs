@@ -75,6 +75,7 @@ mod proxy;
 mod query_builder;
 mod relation_filters;
 mod repositories;
+mod result_cache;
 mod retries;
 mod rollback_memory;
 mod round_trips;

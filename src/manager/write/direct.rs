@@ -32,6 +32,8 @@ impl Session {
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         let (outcome, _) = flight.fly().await?;
         self.tracker.wrote();
+        self.wrote_tables(|| changes.tables(metadata));
+        self.settle_results().await;
         Ok(outcome.keys)
     }
 
@@ -52,7 +54,9 @@ impl Session {
                 [statement] => connection.run_alone(statement).await,
                 _ => TransactionConnection::begin(connection).commit(statements).await,
             };
-            return resolve(&self.orm, answers).await;
+            let answers = resolve(&self.orm, answers).await;
+            self.wrote_directly(statements).await;
+            return answers;
         };
         let extent = Extent::Savepoint(connection.savepoint().map_err(plain)?);
         let mut open = OpenFlush::new(connection, extent);
@@ -63,6 +67,13 @@ impl Session {
         }
         open.finish().map_err(plain)?;
         self.tracker.wrote();
+        self.wrote_directly(statements).await;
         Ok(done)
+    }
+
+    /// Results that are kept of these tables are worth nothing any more, as soon as it is committed.
+    async fn wrote_directly(&self, statements: &[Statement]) {
+        statements.iter().for_each(|statement| self.wrote_with(&statement.text));
+        self.settle_results().await;
     }
 }
