@@ -199,17 +199,19 @@ fn tables_in(metadata: &Metadata, text: &str) -> Vec<String> {
 }
 
 /// Adds tables whose rows the server may change along with those of the others, by the actions of foreign keys.
-fn push_affected(metadata: &Metadata, tags: &mut Vec<String>) {
+fn push_affected(metadata: &Metadata, tags: &mut Vec<String>, deletes: bool, updates: bool) {
     let tag_of = |entity: &EntityDef| tag((entity.schema.as_deref(), &entity.table));
     let mut from = 0;
     while from < tags.len() {
         let until = tags.len();
         for entity in &metadata.entities {
             for (_, relation) in entity.relations() {
-                let acts = relation.meta.on_delete.is_some() || relation.on_update.is_some();
+                let acts = (deletes && relation.meta.on_delete.is_some()) || (updates && relation.on_update.is_some());
                 let is_hit = |entity: &EntityDef| tags[from..until].contains(&tag_of(entity));
                 let affected = match &relation.pivot {
-                    Some(pivot) if is_hit(entity) => tag((pivot.schema.as_deref(), &pivot.table)),
+                    Some(pivot) if (deletes || updates) && is_hit(entity) => {
+                        tag((pivot.schema.as_deref(), &pivot.table))
+                    }
                     None if relation.is_owning_to_one() && acts && is_hit(metadata.target(relation)) => tag_of(entity),
                     _ => continue,
                 };
@@ -259,7 +261,9 @@ impl Session {
             if verbs.iter().any(|verb| mentions.names(None, verb)) {
                 let metadata = &self.orm.metadata;
                 let mut tags = tables_in(metadata, text);
-                push_affected(metadata, &mut tags);
+                let has = |verbs: &[&str]| verbs.iter().any(|verb| mentions.names(None, verb));
+                let deletes = has(&["delete", "merge", "truncate"]);
+                push_affected(metadata, &mut tags, deletes, has(&["update", "merge"]));
                 self.wrote_tags(tags);
             }
         }
