@@ -1,5 +1,6 @@
 //! How an [`Orm`] is set up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::config::Host;
@@ -7,7 +8,7 @@ use tokio_postgres::config::Host;
 use crate::driver::{PoolOptions, StatementLog};
 use crate::entity::Entity;
 use crate::error::Error;
-use crate::manager::IdAllocation;
+use crate::manager::{IdAllocation, ResultCache};
 use crate::metadata::{EntityMeta, NamingStrategy, UnderscoreNamingStrategy};
 use crate::orm::Orm;
 use crate::query::{Filter, FlushMode, LoadStrategy};
@@ -36,6 +37,8 @@ pub struct OrmBuilder {
     pub(crate) load_strategy: LoadStrategy,
     pub(crate) filters: Vec<Filter>,
     pub(crate) flush_mode: FlushMode,
+    pub(crate) result_cache: Option<Arc<dyn ResultCache>>,
+    pub(crate) cache_results: Option<Duration>,
 }
 
 /// How long opening a connection may take, if neither the URL nor the options say so.
@@ -74,6 +77,8 @@ impl Default for OrmBuilder {
             filters: Vec::new(),
             id_allocation: IdAllocation::default(),
             flush_mode: FlushMode::Auto,
+            result_cache: None,
+            cache_results: None,
         }
     }
 }
@@ -276,6 +281,22 @@ impl OrmBuilder {
     #[must_use]
     pub const fn flush_mode(mut self, mode: FlushMode) -> Self {
         self.flush_mode = mode;
+        self
+    }
+
+    /// Where results are kept that [`Find::cache`](crate::Find::cache) asks for. Default: in this process, 64 MiB of them
+    /// ([`MemoryCache`](crate::MemoryCache)).
+    #[must_use]
+    pub fn result_cache(mut self, store: impl ResultCache) -> Self {
+        self.result_cache = Some(Arc::new(store));
+        self
+    }
+
+    /// Keeps the results of all finds and counts for this long that do not [say otherwise](crate::Find::cache). Default: none
+    /// are kept.
+    #[must_use]
+    pub const fn cache_results(mut self, time: Duration) -> Self {
+        self.cache_results = Some(time);
         self
     }
 

@@ -54,6 +54,7 @@ mod pages {
         query_builder = "docs/src/query_builder.md";
         plain_sql = "docs/src/plain_sql.md";
         repositories = "docs/src/repositories.md";
+        caching = "docs/src/caching.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";

@@ -98,6 +98,7 @@ pub mod doctest;
 #[cfg(feature = "testing")]
 pub use integration::testing;
 
+pub use async_trait::async_trait;
 pub use config::OrmBuilder;
 pub use driver::StatementLog;
 pub use entity::{
@@ -107,10 +108,10 @@ pub use entity::{
 pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
-    Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
-    HasRepository, IdAllocation, InsertFrom, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once,
-    Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
-    SqlParameter, SqlText, Transaction, Upsert,
+    Asynchronous, CacheEntry, CacheError, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find,
+    FindStream, FlushSummary, HasRepository, IdAllocation, InsertFrom, IntoCursor, IntoKey, Loading, MappedSql,
+    MemoryCache, NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly,
+    Repository, RepositoryOf, ResultCache, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,
@@ -120,7 +121,10 @@ pub use orm::Orm;
 pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
-    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr, IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow, Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
+    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr,
+    IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode,
+    Order, OutputRow, Populate, PopulatePath, PropertyList, RelationList, RelationOperand, Selectable, SomeItems,
+    Subquery, SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
     WindowFunction, WindowSpec,
 };
 pub use schema::Schema;

@@ -10,6 +10,7 @@ use crate::unit_of_work::UnitOfWork;
 
 mod batch;
 mod bulk;
+mod cache;
 mod filters;
 mod find;
 mod flush_mode;
@@ -28,6 +29,8 @@ mod transaction;
 mod write;
 
 pub use bulk::{CopyItem, NativeDelete, NativeUpdate, Upsert};
+pub(crate) use cache::Results;
+pub use cache::{CacheEntry, CacheError, MemoryCache, ResultCache};
 pub use find::{CursorFind, Find, FindStream, IntoCursor, Page};
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::OrmBuilder;
 use crate::driver::Pool;
 use crate::error::Error;
-use crate::manager::{EntityManager, KeySource, Shared};
+use crate::manager::{EntityManager, KeySource, Results, Shared};
 use crate::metadata::Metadata;
 use crate::query::Filter;
 use crate::schema::Schema;
@@ -69,6 +69,7 @@ impl Orm {
     pub(crate) async fn open(builder: OrmBuilder) -> Result<Self, Error> {
         let (id_allocation, strategy, flush_mode) = (builder.id_allocation, builder.load_strategy, builder.flush_mode);
         let added = builder.filters.clone();
+        let (store, time) = (builder.result_cache.clone(), builder.cache_results);
         let (metas, naming, options) = builder.into_parts()?;
         let metadata = Arc::new(Metadata::resolve(metas, naming)?);
         let filters = declared(&metadata, added)?;
@@ -76,7 +77,8 @@ impl Orm {
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
         let keys = KeySource::new(metadata.entities.len(), id_allocation);
         let texts = StatementTexts::default();
-        let shared = Shared { metadata, pool, texts, order, keys, strategy, flush_mode, filters };
+        let results = Arc::new(Results::new(store, time, pool.address().to_owned()));
+        let shared = Shared { metadata, pool, texts, order, keys, strategy, flush_mode, filters, results };
         Ok(Self { inner: Arc::new(shared) })
     }
 

@@ -141,6 +141,11 @@ impl Pool {
         }
     }
 
+    /// Which database it is: `host:port/database`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Closes the pool: connections that are in use are closed when they come back.
     pub(crate) fn close(&self) {
         self.pool.close();

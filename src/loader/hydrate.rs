@@ -29,6 +29,8 @@ pub(crate) struct Hydrator<'a> {
     known: usize,
     types_checked: bool,
     fresh: bool,
+    /// Whether entities that were there already stay as they are: the rows are older than these may be.
+    is_outdated: bool,
     cells: Vec<Arc<dyn AnyCell>>,
     seen: FxHashSet<usize>,
     /// The addresses of entities that were there already and have taken in a row: the rows of one result agree, so a join
@@ -72,6 +74,7 @@ impl<'a> Hydrator<'a> {
             known,
             types_checked: false,
             fresh: true,
+            is_outdated: false,
             cells: Vec::new(),
             seen: FxHashSet::default(),
             merged: FxHashSet::default(),
@@ -82,6 +85,12 @@ impl<'a> Hydrator<'a> {
     /// Notes that the rows are read through the filters of a view.
     pub(crate) fn through(self, view: &View) -> Self {
         Self { sight: view.sight(self.entity.index).cloned(), ..self }
+    }
+
+    /// For rows that may be outdated: what is loaded already knows better.
+    pub(crate) const fn outdated(mut self) -> Self {
+        self.is_outdated = true;
+        self
     }
 
     /// The entities of the rows so far, and whether all of them were made of these rows.
@@ -127,6 +136,9 @@ impl<'a> Hydrator<'a> {
         // What was made is in the identity map, also if a later row failed: the scope must know of it to take it back.
         graph.tracker.loaded(&made);
         outcome?;
+        if self.is_outdated {
+            return Ok(());
+        }
         for (cell, row) in known {
             let mut reader = RowReader::new(row, offset, entity.meta.name);
             let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row, offset)?, graph.link())?;

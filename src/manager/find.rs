@@ -228,6 +228,9 @@ impl EntityManager {
 
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let reading = Reading::of(self, graph, plan)?;
+        if let Some(time) = reading.keeps_result() {
+            return reading.find_cached(time).await;
+        }
         let flight = reading.begin().await?;
         if reading.is_behind() {
             let outcome = flight.limit(reading.loader(&flight).find(&plan.selection, &[], 0)).await;

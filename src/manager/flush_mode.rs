@@ -141,6 +141,7 @@ impl Session {
             self.flush_unserialised(None).await?;
             let callbacks = self.flushed();
             drop(serial);
+            self.settle_results().await;
             run_callbacks(callbacks).await;
             Ok(())
         })

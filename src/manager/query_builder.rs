@@ -141,6 +141,7 @@ impl<T: Entity> Find<T> {
     fn into_query(self) -> QueryBuilder<T> {
         let refused = match &self.plan {
             plan if !plan.populate.is_empty() => Some("populate() loads entities: a selection names what it reads"),
+            plan if plan.options.cache.is_some() => Some("cache() keeps entities, counts and whether there are rows"),
             plan if plan.version.is_some() => Some("an optimistic lock compares entities: select the version instead"),
             _ => None,
         };

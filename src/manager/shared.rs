@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cache::Results;
 use super::keys::KeySource;
 use crate::driver::Pool;
 use crate::metadata::Metadata;
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) strategy: LoadStrategy,
     /// The filters of all managers.
     pub(crate) filters: Vec<Filter>,
+    /// Results that are kept for a while.
+    pub(crate) results: Arc<Results>,
     /// What managers begin with.
     pub(crate) flush_mode: FlushMode,
 }

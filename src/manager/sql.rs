@@ -85,7 +85,9 @@ impl Sql {
     /// PostgreSQL cannot hold; what the server answered.
     pub async fn execute(self) -> Result<u64, Error> {
         let (em, statement) = self.statement()?;
-        Ok(em.session.executor().await?.run(&statement).await?.affected)
+        let affected = em.session.executor().await?.run(&statement).await?.affected;
+        em.wrote_with(&statement).await;
+        Ok(affected)
     }
 
     fn statement(self) -> Result<(EntityManager, Statement), Error> {
@@ -95,6 +97,7 @@ impl Sql {
     async fn rows(self) -> Result<Vec<Row>, Error> {
         let (em, statement) = self.statement()?;
         let answer = em.session.reader(Reads::Statements(from_ref(&statement))).await?.run(&statement).await?;
+        em.wrote_with(&statement).await;
         Ok(answer.rows.into_iter().map(Row).collect())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::EntityManager;
+use super::cache::WrittenTables;
 use super::session::{Session, next_number};
 use super::write::Ending;
 use crate::driver::TransactionConnection;
@@ -34,6 +35,8 @@ pub(crate) struct OpenTransaction {
     options: TransactionOptions,
     /// The transaction itself, then its savepoints.
     levels: Vec<Level>,
+    /// What it has written, for results that are kept.
+    pub(super) written: WrittenTables,
 }
 
 impl OpenTransaction {
@@ -266,7 +269,8 @@ impl EntityManager {
             rollback_only: false,
             callbacks: Vec::new(),
         }];
-        *session.open.lock() = Some(OpenTransaction { connection, options, levels });
+        let written = WrittenTables::new(&session.orm.results);
+        *session.open.lock() = Some(OpenTransaction { connection, options, levels, written });
         session.tracker.open(scope);
         Ok(OpenScope::of(session, scope))
     }
@@ -355,6 +359,7 @@ impl OpenScope {
         self.ended = true;
         // A callback may want the manager, or a connection.
         drop((connection, serial));
+        session.settle_results().await;
         run_callbacks(callbacks).await;
         Ok(())
     }

@@ -70,6 +70,7 @@ impl Session {
         let summary = self.flush_unserialised(None).await?;
         let callbacks = self.flushed();
         drop(serial);
+        self.settle_results().await;
         run_callbacks(callbacks).await;
         Ok(summary)
     }

@@ -39,6 +39,8 @@ pub(crate) struct FindOptions {
     pub(crate) filters: FilterOptions,
     /// When it flushes, if that is not up to the manager.
     pub(crate) flush_mode: Option<FlushMode>,
+    /// Whether the result is kept: for how long, never with `Some(0)`, as the Orm says with `None`.
+    pub(crate) cache: Option<Duration>,
 }
 
 impl FindPlan {

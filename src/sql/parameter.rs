@@ -47,6 +47,25 @@ impl Param {
         matches!(self, Self::One(own, value) if *own == pg && value.as_ref() == bytes)
     }
 
+    /// Appends what tells this value from others: its type, its length and its bytes.
+    pub(crate) fn push_bytes(&self, out: &mut Vec<u8>) {
+        let mut bytes = BytesMut::new();
+        let length = match self {
+            Self::One(_, None) => -1_i64,
+            Self::One(_, Some(value)) => {
+                bytes.extend_from_slice(value);
+                i64::try_from(value.len()).unwrap_or(i64::MAX)
+            }
+            Self::Array(array) => {
+                array.write(&mut bytes);
+                i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+            }
+        };
+        out.extend_from_slice(&self.oid().to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&bytes);
+    }
+
     /// A `bigint`.
     pub(crate) fn int8(value: i64) -> Self {
         Self::One(<i64 as crate::types::ScalarType>::TYPE, Some(Bytes::copy_from_slice(&value.to_be_bytes())))

@@ -76,6 +76,7 @@ mod query_builder;
 mod query_writes;
 mod relation_filters;
 mod repositories;
+mod result_cache;
 mod retries;
 mod rollback_memory;
 mod round_trips;

@@ -145,6 +145,7 @@ async fn only_entities_that_may_be_touched_become_stale() {
 async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
     let fixture = Fixture::new(library()).await;
     let em = rows(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
     let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
     book.write().title = "mine".into();
     em.native_update::<Book>().set(|b| b.title(), "theirs").set(|b| b.pages(), 8).await.unwrap();
@@ -160,6 +161,7 @@ async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
 async fn what_was_deleted_leaves_the_manager_when_it_is_looked_for() {
     let fixture = Fixture::new(library()).await;
     let em = rows(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
     em.persist(NewProfile { text: "Portland".into(), author: em.get_reference(1) });
     em.flush().await.unwrap();
     let profile = em.find_one_or_fail::<Profile>(1, ()).await.unwrap();

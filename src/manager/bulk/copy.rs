@@ -98,6 +98,8 @@ impl EntityManager {
         line.copy.send(copying.buffer.split().freeze()).await?;
         let count = line.finish().await.map_err(|error| copying.explain(error))?;
         self.session.wrote_directly();
+        self.session.wrote_tables(|| std::iter::once((entity.schema.as_deref(), entity.table.as_str())).collect());
+        self.session.settle_results().await;
         Ok(count)
     }
 

@@ -104,18 +104,14 @@ impl EntityManager {
         let graph = self.graph();
         let reading = Reading::of(self, &graph, plan)?;
         let statement = sql::count(&reading.view, &plan.selection)?;
-        let flight = reading.begin().await?;
-        let answer = flight.limit(flight.executor().run(&statement)).await?;
-        Ok(count_of(&answer.rows))
+        Ok(count_in(reading.first_column(&statement).await?.as_deref()))
     }
 
     async fn exists_plan(&self, plan: &FindPlan) -> Result<bool, Error> {
         let graph = self.graph();
         let reading = Reading::of(self, &graph, plan)?;
         let statement = sql::exists(&reading.view, &plan.selection)?;
-        let flight = reading.begin().await?;
-        let answer = flight.limit(flight.executor().run(&statement)).await?;
-        Ok(is_true(&answer.rows))
+        Ok(is_true_in(reading.first_column(&statement).await?.as_deref()))
     }
 }
 
@@ -125,12 +121,20 @@ fn first_column(rows: &[Row]) -> Option<&[u8]> {
 
 /// What `EXISTS` has said.
 pub(in crate::manager) fn is_true(rows: &[Row]) -> bool {
-    first_column(rows) == Some(&[1])
+    is_true_in(first_column(rows))
+}
+
+fn is_true_in(column: Option<&[u8]>) -> bool {
+    column == Some(&[1])
 }
 
 /// What `count(*)` has said.
 pub(in crate::manager) fn count_of(rows: &[Row]) -> u64 {
-    let count = first_column(rows).and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
+    count_in(first_column(rows))
+}
+
+fn count_in(column: Option<&[u8]>) -> u64 {
+    let count = column.and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
     count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
 

@@ -51,6 +51,18 @@ impl<T: Entity> Find<T> {
         self
     }
 
+    /// Keeps the result for this long: whoever asks the same meanwhile gets it without a query, unless a table that it was
+    /// read from is written by a flush or a bulk operation of this [`Orm`](crate::Orm) first. Zero: not, whatever the Orm's
+    /// [default](crate::OrmBuilder::cache_results) is.
+    ///
+    /// What is kept are the rows of the find itself, or its count; relations are loaded as ever. Entities that are loaded
+    /// already stay as they are. Inside of a transaction, with a [`lock`](Self::lock) and with [`refresh`](Self::refresh)
+    /// the database is asked.
+    pub const fn cache(mut self, time: Duration) -> Self {
+        self.plan.options.cache = Some(time);
+        self
+    }
+
     /// How long the find may take, with all that it loads along, from when it has a connection. Then the server is asked to
     /// cancel what it is doing, and the find fails with [`Error::Timeout`](crate::Error::Timeout). This costs no round trip
     /// as long as the find is in time.

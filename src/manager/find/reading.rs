@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::MutexGuard;
+use tokio_postgres::Row;
 
 use super::deadline::Deadline;
 use super::{Cells, EntityManager};
@@ -11,11 +13,12 @@ use crate::driver::{Executor, LazyExecutor};
 use crate::error::Error;
 use crate::loader::{Hydrator, Loader, check_filters};
 use crate::manager::Session;
+use crate::manager::cache::{Cached, Recorder};
 use crate::manager::flush_mode::Reads;
 use crate::manager::lock::{LockScope, check_comparable, check_versions};
 use crate::metadata::{EntityDef, EntityMeta};
 use crate::query::{FindOptions, FindPlan, LoadStrategy, PopulateNode};
-use crate::sql::{RowLock, View};
+use crate::sql::{self, RowLock, Shape, Statement, View};
 use crate::unit_of_work::UnitOfWork;
 
 /// A find that was checked.
@@ -56,6 +59,86 @@ impl<'a> Reading<'a> {
         let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
         let reads = Reads::Entities { view, selection, entity: self.entity, tree };
         Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options, reads).await
+    }
+
+    /// For how long the result is kept, if it is.
+    pub(super) fn keeps_result(&self) -> Option<Duration> {
+        if self.is_behind() { None } else { self.em.session.keeps_result(self.plan.options.cache) }
+    }
+
+    /// Flushes what the find would not see otherwise.
+    ///
+    /// # Errors
+    /// What the flush answered.
+    pub(super) async fn flush_before(&self) -> Result<(), Error> {
+        let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
+        let reads = Reads::Entities { view, selection, entity: self.entity, tree };
+        self.em.session.flush_before(self.plan.options.flush_mode, reads).await
+    }
+
+    /// The first column of the one row that a statement answers with, which may be kept.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub(super) async fn first_column(&self, statement: &Statement) -> Result<Option<Vec<u8>>, Error> {
+        let session = &self.em.session;
+        let time = self.keeps_result();
+        let missing = match time {
+            None => None,
+            Some(_) => {
+                self.flush_before().await?;
+                match session.cached(statement).await {
+                    Cached::Hit(rows) => return Ok(rows.first_column()),
+                    Cached::Miss(missing) => Some(missing),
+                }
+            }
+        };
+        let flight = self.begin().await?;
+        let answer = flight.limit(flight.executor().run(statement)).await?;
+        let mut recorder = Recorder::default();
+        recorder.push(&answer.rows);
+        let first = recorder.first_column();
+        if let (Some(missing), Some(time)) = (missing, time) {
+            session.keep_result(missing, statement, recorder, time).await;
+        }
+        Ok(first)
+    }
+
+    /// The entities, of rows that are kept or that are kept from now on, and what is loaded along with them.
+    ///
+    /// # Errors
+    /// As of a find.
+    pub(super) async fn find_cached(&self, time: Duration) -> Result<Cells, Error> {
+        let session = &self.em.session;
+        self.flush_before().await?;
+        let statement = sql::select(&self.view, &self.plan.selection, &Shape::of(self.entity))?;
+        let (cells, flight) = match session.cached(&statement).await {
+            Cached::Hit(rows) => {
+                let mut hydrator = self.hydrator().outdated();
+                rows.hydrate(&mut hydrator)?;
+                (hydrator.finish().0, None)
+            }
+            Cached::Miss(missing) => {
+                let flight = self.begin().await?;
+                let (mut hydrator, mut recorder) = (self.hydrator(), Recorder::default());
+                let mut take = |rows: &[Row]| {
+                    recorder.push(rows);
+                    hydrator.take_rows(rows)
+                };
+                flight.limit(flight.executor().stream(&statement, &mut take)).await?;
+                session.keep_result(missing, &statement, recorder, time).await;
+                (hydrator.finish().0, Some(flight))
+            }
+        };
+        if self.tree.is_empty() {
+            self.check(&cells)?;
+            return Ok(cells);
+        }
+        let flight = match flight {
+            Some(flight) => flight,
+            None => self.begin().await?,
+        };
+        self.load_along(flight, cells).await
     }
 
     /// Whether relations are loaded behind the rows, which are locked then (another transaction may have changed them until

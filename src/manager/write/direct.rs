@@ -32,6 +32,8 @@ impl Session {
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         let (outcome, _) = flight.fly().await?;
         self.wrote_directly();
+        self.wrote_tables(|| changes.tables(metadata));
+        self.settle_results().await;
         Ok(outcome.keys)
     }
 
@@ -52,9 +54,10 @@ impl Session {
                 [statement] => connection.run_alone(statement).await,
                 _ => TransactionConnection::begin(connection).commit(statements).await,
             };
-            let answers = resolve(&self.orm, answers).await?;
+            let answers = resolve(&self.orm, answers).await;
             self.wrote_directly();
-            return Ok(answers);
+            self.forget_results_of(statements).await;
+            return answers;
         };
         let extent = Extent::Savepoint(connection.savepoint().map_err(plain)?);
         let mut open = OpenFlush::new(connection, extent);
@@ -65,6 +68,7 @@ impl Session {
         }
         open.finish().map_err(plain)?;
         self.wrote_directly();
+        self.forget_results_of(statements).await;
         Ok(done)
     }
 
@@ -72,5 +76,11 @@ impl Session {
     pub(in crate::manager) fn wrote_directly(&self) {
         self.tracker.wrote();
         self.graph().sights.forget_rows();
+    }
+
+    /// Results that are kept of these tables are worth nothing any more, as soon as it is committed.
+    async fn forget_results_of(&self, statements: &[Statement]) {
+        statements.iter().for_each(|statement| self.wrote_with(&statement.text));
+        self.settle_results().await;
     }
 }

@@ -86,6 +86,7 @@ impl<'a> Running<'a> {
         let Stage::Written(written) = &unfinished.stage else { return Ok(FlushSummary::default()) };
         let (outcome, summary) = &**written;
         let summary = *summary;
+        self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
         publish(&unfinished.graph, &unfinished.changes, outcome)?;
         self.unfinished = None;
         Ok(summary)

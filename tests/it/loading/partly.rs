@@ -121,6 +121,7 @@ async fn c14_what_was_not_loaded_is_not_touched_by_a_flush() {
     );
     // Many-to-many.
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let a1 = em.find_one_or_fail::<Book>(Book::fields().title().eq("A1"), ()).await.unwrap();
     em.populate(&a1, Book::fields().tags().with(|t| t.filter(|t| t.name().eq("a")))).await.unwrap();
     let c = em.create(NewTag { name: "c".into() });

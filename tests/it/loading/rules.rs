@@ -7,6 +7,7 @@ async fn a1_one_row_is_one_entity_and_changed_fields_stay() {
     let fixture = filled().await;
     for strategy in STRATEGIES {
         let em = fixture.em();
+        em.set_flush_mode(FlushMode::Commit);
         let bea = em.find_one_or_fail::<Author>(Author::fields().name().eq("Bea"), ()).await.unwrap();
         let b1 = em.find_one_or_fail::<Book>(Book::fields().title().eq("B1"), ()).await.unwrap();
         let tag = em.persist(NewTag { name: "c".into() });
@@ -69,6 +70,7 @@ async fn a_collection_that_is_loaded_is_not_overwritten() {
     let fixture = filled().await;
     for strategy in STRATEGIES {
         let em = fixture.em();
+        em.set_flush_mode(FlushMode::Commit);
         let ann = em.find_one_or_fail::<Author>(Author::fields().name().eq("Ann"), ["books"]).await.unwrap();
         fixture
             .database
