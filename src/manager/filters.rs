@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::EntityManager;
+use super::bulk::{NativeDelete, NativeUpdate};
 use super::find::Find;
 use crate::entity::Entity;
 use crate::error::Error;
@@ -134,28 +135,37 @@ impl EntityManager {
     }
 }
 
-impl<T: Entity> Find<T> {
-    /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the entity
-    /// that is found, and for all others that the find leads to or loads along.
-    ///
-    /// There being no filter with this name, awaiting the find is [`Error::Validation`]. So it is if the parameters are of
-    /// another type than the filter takes.
-    pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
-        self.plan.options.filters.named.push((name.into(), Some(FilterParams::new(params))));
-        self
-    }
+/// The options of a query that say something of filters.
+macro_rules! filter_options {
+    ($name:ident, $($options:ident).+) => {
+        impl<T: Entity> $name<T> {
+            /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the
+            /// entity, and for all others that conditions lead to or that are loaded along.
+            ///
+            /// Awaiting it is [`Error::Validation`] if there is no filter with this name, or if the filter takes parameters of
+            /// another type.
+            pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
+                self.$($options).+.named.push((name.into(), Some(FilterParams::new(params))));
+                self
+            }
 
-    /// Turns filters with this name off, for all entities of the find.
-    ///
-    /// There being no filter with this name, awaiting the find is [`Error::Validation`].
-    pub fn without_filter(mut self, name: impl Into<String>) -> Self {
-        self.plan.options.filters.named.push((name.into(), None));
-        self
-    }
+            /// Turns filters with this name off, for all entities of the query.
+            ///
+            /// Awaiting it is [`Error::Validation`] if there is no filter with this name.
+            pub fn without_filter(mut self, name: impl Into<String>) -> Self {
+                self.$($options).+.named.push((name.into(), None));
+                self
+            }
 
-    /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
-    pub const fn without_filters(mut self) -> Self {
-        self.plan.options.filters.without_others = true;
-        self
-    }
+            /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
+            pub const fn without_filters(mut self) -> Self {
+                self.$($options).+.without_others = true;
+                self
+            }
+        }
+    };
 }
+
+filter_options!(Find, plan.options.filters);
+filter_options!(NativeUpdate, filters);
+filter_options!(NativeDelete, filters);

@@ -190,7 +190,8 @@ impl EntityManager {
     /// dropped; what was loaded of them stays.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the row is gone, [`Error::Detached`] for an entity of another manager or without a key.
+    /// [`Error::NotFound`] if the row is gone, or hidden by a [`Filter`](crate::Filter); [`Error::Detached`] for an entity of
+    /// another manager or without a key.
     pub async fn refresh<T: Entity>(&self, entity: &Managed<T>) -> Result<(), Error> {
         self.refresh_cell(entity.any()).await
     }
@@ -290,7 +291,8 @@ impl EntityManager {
             // What the key is known of need not wait for the row (rule E2).
             None => loader.find(&selection, &tree, 1).await?.into_iter().next(),
         };
-        if let (None, Some(gone)) = (&found, stale) {
+        // What filters hide may be there.
+        if let (None, Some(gone), false) = (&found, stale, view.is_filtered(entity.index)) {
             graph.detach(&gone);
         }
         Ok(found)

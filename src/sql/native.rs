@@ -69,7 +69,7 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
         push_next_version(&mut text, &version);
         set.push(text);
     }
-    let seen = writer.seen(ROOT, entity)?;
+    let seen = writer.seen_alone(entity)?;
     let condition = writer.restriction(entity, rows.filter)?;
     let mut text = format!("UPDATE {} SET {}", seen.table, set.join(", "));
     seen.push_where(&mut text, &[condition]);
@@ -82,7 +82,7 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
 /// As [`native_update`].
 pub(crate) fn native_delete(view: &View, rows: Rows<'_>) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, rows.entity)?;
+    let seen = writer.seen_alone(rows.entity)?;
     let condition = writer.restriction(rows.entity, rows.filter)?;
     let mut text = format!("DELETE FROM {}", seen.table);
     seen.push_where(&mut text, &[condition]);

@@ -10,12 +10,28 @@ use super::identifier::{push_joined, push_list};
 use super::placed::placed;
 use super::scalar::Like;
 use super::scope::Scope;
+use super::seen::Seen;
 use super::select::ROOT;
 use super::term::Term;
 use crate::error::Error;
 use crate::metadata::EntityDef;
 
 impl<'a> Writer<'a> {
+    /// The rows of an entity that a statement sees which has no FROM list of its own, under the name `t0`.
+    ///
+    /// # Errors
+    /// As [`seen`](Self::seen).
+    pub(super) fn seen_alone(&mut self, entity: &EntityDef) -> Result<Seen, Error> {
+        let mut table = String::new();
+        self.view().push_entity(&mut table, entity);
+        let _ = write!(table, " AS {ROOT}");
+        let filters = self.view().conditions(entity.index)?;
+        let is_unfiltered = std::mem::replace(&mut self.is_unfiltered, true);
+        let condition = self.restriction(entity, filters);
+        self.is_unfiltered = is_unfiltered;
+        Ok(Seen::fulfilling(table, condition?))
+    }
+
     /// A condition on the row that is called `t0`. Empty if there is nothing to check. A condition that needs joins asks whether
     /// the row's key is among those that a SELECT finds.
     ///

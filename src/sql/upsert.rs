@@ -59,7 +59,7 @@ pub(crate) fn upsert(
     let columns = written(entity, properties);
     let targets = targets(entity, properties, target);
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, entity)?;
+    let seen = writer.seen_alone(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
     let (action, leaves_rows) = action_text(&mut writer, entity, &seen, action)?;
     let params = writer.into_params();
@@ -134,7 +134,7 @@ pub(crate) fn conflicting(
     let columns = written(entity, &target.properties);
     let targets = targets(entity, &target.properties, target);
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, entity)?;
+    let seen = writer.seen_alone(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
     let params = writer.into_params();
     let table = match target.predicate {

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
 use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
-use crate::query::{Assign, Assignment, Condition, PropertyList};
+use crate::query::{Assign, Assignment, Condition, FilterOptions, PropertyList};
 use crate::sql::{self, Expression, SetProperty, SetValue, Statement};
 use crate::types::{Key, RowReader, RowView};
 use crate::unit_of_work::UnitOfWork;
@@ -24,6 +24,7 @@ use crate::unit_of_work::UnitOfWork;
 pub struct NativeUpdate<T: Entity> {
     em: EntityManager,
     filter: Vec<Expression>,
+    pub(in crate::manager) filters: FilterOptions,
     assignments: Vec<Assignment>,
     entity: PhantomData<fn() -> T>,
 }
@@ -33,6 +34,7 @@ pub struct NativeUpdate<T: Entity> {
 pub struct NativeDelete<T: Entity> {
     em: EntityManager,
     filter: Vec<Expression>,
+    pub(in crate::manager) filters: FilterOptions,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -74,9 +76,10 @@ impl<T: Entity> NativeUpdate<T> {
     /// # Errors
     /// As awaiting the update.
     pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
-        let graph = self.em.graph();
-        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
-        let answer = plan.run(&self.em, true).await?;
+        let Self { em, filter, filters, assignments, .. } = self;
+        let plan = UpdatePlan { meta: T::meta(), filter, filters, assignments };
+        let graph = em.graph();
+        let answer = plan.run(&em, true).await?;
         let entity = graph.metadata.of(T::meta())?;
         Ok(handles(&graph, managed_rows(&graph, entity, &answer)?))
     }
@@ -100,7 +103,7 @@ impl<T: Entity> NativeDelete<T> {
     /// # Errors
     /// As awaiting the delete.
     pub async fn returning(self) -> Result<Vec<T>, Error> {
-        let answer = delete(&self.em, T::meta(), &self.filter, true).await?;
+        let answer = delete(&self.em, T::meta(), &self.filter, &self.filters, true).await?;
         let link = GraphLink::none();
         answer
             .rows
@@ -115,8 +118,9 @@ impl<T: Entity> IntoFuture for NativeUpdate<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
-        Box::pin(async move { Ok(plan.run(&self.em, false).await?.affected) })
+        let Self { em, filter, filters, assignments, .. } = self;
+        let plan = UpdatePlan { meta: T::meta(), filter, filters, assignments };
+        Box::pin(async move { Ok(plan.run(&em, false).await?.affected) })
     }
 }
 
@@ -125,7 +129,7 @@ impl<T: Entity> IntoFuture for NativeDelete<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, false).await?.affected) })
+        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, &self.filters, false).await?.affected) })
     }
 }
 
@@ -181,7 +185,8 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows updated, or not. Inside a transaction they are not.
     pub fn native_update<T: Entity>(&self) -> NativeUpdate<T> {
-        NativeUpdate { em: self.clone(), filter: Vec::new(), assignments: Vec::new(), entity: PhantomData }
+        let filters = FilterOptions::default();
+        NativeUpdate { em: self.clone(), filter: Vec::new(), filters, assignments: Vec::new(), entity: PhantomData }
     }
 
     /// Deletes all rows that fulfil a condition, at once, past the unit of work: `DELETE FROM … WHERE …`. Nothing is loaded, and
@@ -197,7 +202,8 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows deleted, or not. Inside a transaction they are not.
     pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
-        NativeDelete { em: self.clone(), filter: Vec::new(), entity: PhantomData }
+        let filters = FilterOptions::default();
+        NativeDelete { em: self.clone(), filter: Vec::new(), filters, entity: PhantomData }
     }
 
     /// Sends a statement that may touch loaded entities.
@@ -215,12 +221,13 @@ impl EntityManager {
 struct UpdatePlan {
     meta: &'static EntityMeta,
     filter: Vec<Expression>,
+    filters: FilterOptions,
     assignments: Vec<Assignment>,
 }
 
 impl UpdatePlan {
     async fn run(&self, em: &EntityManager, returned: bool) -> Result<Answer, Error> {
-        let view = em.session.view()?;
+        let view = em.session.view_through(&self.filters)?;
         let entity = view.of(self.meta)?;
         let assignments = self.checked(entity)?;
         let rows = sql::Rows { entity, filter: &self.filter, returned };
@@ -262,9 +269,10 @@ async fn delete(
     em: &EntityManager,
     meta: &'static EntityMeta,
     filter: &[Expression],
+    filters: &FilterOptions,
     returned: bool,
 ) -> Result<Answer, Error> {
-    let view = em.session.view()?;
+    let view = em.session.view_through(filters)?;
     let entity = view.of(meta)?;
     let statement = sql::native_delete(&view, sql::Rows { entity, filter, returned })?;
     let keys = keys_of(filter);
