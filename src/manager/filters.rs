@@ -70,12 +70,15 @@ impl ManagerFilters {
     }
 }
 
-fn check_names<'f>(filters: impl Iterator<Item = &'f Filter> + Clone, options: &FilterOptions) -> Result<(), Error> {
+fn check_names<'f>(filters: impl Iterator<Item = &'f Filter>, options: &FilterOptions) -> Result<(), Error> {
+    if options.named.is_empty() {
+        return Ok(());
+    }
+    let mut known: Vec<&str> = filters.map(|filter| filter.inner.name.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
     for (name, _) in &options.named {
-        if !filters.clone().any(|filter| filter.inner.name == *name) {
-            let mut known: Vec<&str> = filters.clone().map(|filter| filter.inner.name.as_str()).collect();
-            known.sort_unstable();
-            known.dedup();
+        if !known.contains(&name.as_str()) {
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
             let message = format!("there is no filter \"{name}\" (filters: {known})");
             return Err(Error::Validation { entity: None, message });
