@@ -90,6 +90,7 @@ async fn conditions_over_to_many_relations_repeat_no_row_whatever_the_limit() {
 async fn refresh_overwrites_what_is_loaded_and_what_is_loaded_along() {
     let fixture = shelves().await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let find = || em.find::<Author>().filter(|a| a.name().eq("Ann")).populate(|a| a.books().tags());
     let ann = find().one().await.unwrap().unwrap();
     let first = ann.read().books.items().unwrap()[0].clone();
@@ -123,6 +124,7 @@ async fn without_the_identity_map_the_manager_knows_nothing_of_what_is_found() {
     let fixture = shelves().await;
     let em = fixture.em();
     let known = em.find_one_or_fail::<Author>(Author::fields().name().eq("Ann"), ()).await.unwrap();
+    em.set_flush_mode(FlushMode::Commit);
     known.write().born = Some(1);
     let find = em.find::<Book>().populate(|b| b.author()).order_by(|b| b.title().asc()).disable_identity_map();
     let books = find.await.unwrap();
