@@ -49,6 +49,7 @@ mod pages {
         bulk = "docs/src/bulk.md";
         finding = "docs/src/finding.md";
         loading = "docs/src/loading.md";
+        filters = "docs/src/filters.md";
         operators = "docs/src/operators.md";
         projections = "docs/src/projections.md";
         query_builder = "docs/src/query_builder.md";

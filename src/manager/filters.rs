@@ -70,12 +70,15 @@ impl ManagerFilters {
     }
 }
 
-fn check_names<'f>(filters: impl Iterator<Item = &'f Filter> + Clone, options: &FilterOptions) -> Result<(), Error> {
+fn check_names<'f>(filters: impl Iterator<Item = &'f Filter>, options: &FilterOptions) -> Result<(), Error> {
+    if options.named.is_empty() {
+        return Ok(());
+    }
+    let mut known: Vec<&str> = filters.map(|filter| filter.inner.name.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
     for (name, _) in &options.named {
-        if !filters.clone().any(|filter| filter.inner.name == *name) {
-            let mut known: Vec<&str> = filters.clone().map(|filter| filter.inner.name.as_str()).collect();
-            known.sort_unstable();
-            known.dedup();
+        if !known.contains(&name.as_str()) {
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
             let message = format!("there is no filter \"{name}\" (filters: {known})");
             return Err(Error::Validation { entity: None, message });
@@ -135,30 +138,35 @@ impl EntityManager {
     }
 }
 
-impl<T: Entity> Find<T> {
-    /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the entity
-    /// that is found, and for all others that the find leads to or loads along.
-    ///
-    /// There being no filter with this name, awaiting the find is [`Error::Validation`]. So it is if the parameters are of
-    /// another type than the filter takes.
-    pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
-        self.plan.options.filters.named.push((name.into(), Some(FilterParams::new(params))));
-        self
-    }
+/// The options of a query that say something of filters.
+macro_rules! filter_options {
+    ($name:ident, $($options:ident).+) => {
+        impl<T: Entity> $name<T> {
+            /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the
+            /// entity, and for all others that conditions lead to or that are loaded along.
+            ///
+            /// Awaiting it is [`Error::Validation`] if there is no filter with this name, or if the filter takes parameters of
+            /// another type.
+            pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
+                self.$($options).+.named.push((name.into(), Some(FilterParams::new(params))));
+                self
+            }
 
-    /// Turns filters with this name off, for all entities of the find.
-    ///
-    /// There being no filter with this name, awaiting the find is [`Error::Validation`].
-    pub fn without_filter(mut self, name: impl Into<String>) -> Self {
-        self.plan.options.filters.named.push((name.into(), None));
-        self
-    }
+            /// Turns filters with this name off, for all entities of the query.
+            ///
+            /// Awaiting it is [`Error::Validation`] if there is no filter with this name.
+            pub fn without_filter(mut self, name: impl Into<String>) -> Self {
+                self.$($options).+.named.push((name.into(), None));
+                self
+            }
 
-    /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
-    pub const fn without_filters(mut self) -> Self {
-        self.plan.options.filters.without_others = true;
-        self
-    }
+            /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
+            pub const fn without_filters(mut self) -> Self {
+                self.$($options).+.without_others = true;
+                self
+            }
+        }
+    };
 }
 
 impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
@@ -181,3 +189,5 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         self
     }
 }
+
+filter_options!(Find, plan.options.filters);

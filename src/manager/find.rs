@@ -191,7 +191,8 @@ impl EntityManager {
     /// dropped; what was loaded of them stays.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the row is gone, [`Error::Detached`] for an entity of another manager or without a key.
+    /// [`Error::NotFound`] if the row is gone, or hidden by a [`Filter`](crate::Filter); [`Error::Detached`] for an entity of
+    /// another manager or without a key.
     pub async fn refresh<T: Entity>(&self, entity: &Managed<T>) -> Result<(), Error> {
         self.refresh_cell(entity.any()).await
     }

@@ -108,7 +108,8 @@ impl EntityManager {
     ///
     /// # Errors
     /// [`Error::TransactionRequired`] for a pessimistic mode outside of a transaction; [`Error::LockNotAvailable`] for a
-    /// mode that does not wait, and then the transaction goes on; [`Error::NotFound`] if the row is gone;
+    /// mode that does not wait, and then the transaction goes on; [`Error::NotFound`] if the row is gone, or hidden by a
+    /// [`Filter`](crate::Filter);
     /// [`Error::OptimisticLock`] naming the entity if its version is another one; [`Error::Validation`] for an entity that
     /// is new, or has no `#[version]` or one of another kind; [`Error::Detached`] for an entity of another manager, or
     /// one that was removed; [`Error::EntityBorrowed`] if this thread holds a `write()` guard of it; what the server

@@ -393,9 +393,9 @@ fn column(writer: &mut Writer<'_>, part: &Part<'_>) -> Result<String, Error> {
     if column.sql_type.is_some() {
         let _ = write!(text, "::{}", column.meta.pg.name);
     }
-    text.push_str(" FROM ");
-    writer.view().push_entity(&mut text, entity);
-    let _ = write!(text, " AS {ROOT} WHERE ");
+    let seen = writer.seen(ROOT, entity)?;
+    let _ = write!(text, " FROM {} WHERE ", seen.table);
+    seen.push_first(&mut text);
     push_keys(writer, part, ROOT, entity, &entity.key, &mut text)?;
     Ok(text)
 }

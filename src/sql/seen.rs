@@ -18,7 +18,12 @@ pub(super) struct Seen {
 impl Seen {
     /// Rows that are all seen.
     pub(super) const fn whole(table: String) -> Self {
-        Self { table, condition: String::new() }
+        Self::fulfilling(table, String::new())
+    }
+
+    /// Rows that fulfil a condition.
+    pub(super) const fn fulfilling(table: String, condition: String) -> Self {
+        Self { table, condition }
     }
 
     /// Appends what the rows have to fulfil behind another condition, there or not.
@@ -59,10 +64,10 @@ impl Writer<'_> {
         self.view().push_entity(&mut table, entity);
         let _ = write!(table, " AS {alias}");
         let mut condition = String::new();
-        let filters = self.view().conditions(entity.index)?;
-        if !filters.is_empty() && !self.is_unfiltered {
+        // What the condition of a filter leads to is there, whatever other filters say of it: they may lead back here.
+        let filters = if self.is_unfiltered { &[] } else { self.view().conditions(entity.index)? };
+        if !filters.is_empty() {
             let mut scope = Scope::new(alias.to_owned(), entity.index);
-            // What the condition of a filter leads to is there, whatever other filters say of it: they may lead back here.
             self.is_unfiltered = true;
             let written = self.filter(&mut scope, filters);
             self.is_unfiltered = false;

@@ -125,6 +125,7 @@ async fn without_the_identity_map_the_manager_knows_nothing_of_what_is_found() {
     let em = fixture.em();
     em.set_flush_mode(FlushMode::Commit);
     let known = em.find_one_or_fail::<Author>(Author::fields().name().eq("Ann"), ()).await.unwrap();
+    em.set_flush_mode(FlushMode::Commit);
     known.write().born = Some(1);
     let find = em.find::<Book>().populate(|b| b.author()).order_by(|b| b.title().asc()).disable_identity_map();
     let books = find.await.unwrap();

@@ -1,5 +1,6 @@
 //! Filters hold wherever rows are read: nothing that a find leads to, loads along or remembers gets around them.
 
+mod bulk;
 mod declared;
 
 use crate::support::Fixture;

@@ -35,6 +35,9 @@ async fn f2_every_future_is_send() {
     assert_send(em.find::<Author>().order_by(|author| author.mentor().name().asc()).one()).await.unwrap();
     assert_send(em.find::<Author>().filter(|a| a.books().some(|b| b.title().like("N%"))).count()).await.unwrap();
     assert_send(em.find::<Author>().exists()).await.unwrap();
+    assert_send(em.find::<Author>().find_and_count()).await.unwrap();
+    assert_send(em.find::<Author>().cursor().first(1).with_total_count().into_future()).await.unwrap();
+    assert_send(em.find::<Author>().refresh().timeout(std::time::Duration::from_secs(60)).into_future()).await.unwrap();
     assert_send(em.find_all::<Author>()).await.unwrap();
     assert_send(em.find_one::<Author>(1, ())).await.unwrap();
     assert_send(em.find_one::<Author>(fields().name().eq("Ada"), ["books"])).await.unwrap();

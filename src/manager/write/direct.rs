@@ -47,6 +47,8 @@ impl Session {
     ) -> Result<Vec<Answer>, (Error, Option<usize>)> {
         let plain = |error: Error| (error, None);
         let _serial = self.serialised().await.map_err(plain)?;
+        // What is written may go out of sight.
+        self.graph().sights.forget_rows();
         let Some(connection) = self.transaction() else {
             let connection = self.orm.pool.acquire().await.map_err(plain)?;
             let answers = match statements {
