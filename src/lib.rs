@@ -47,9 +47,10 @@
 //!
 //! # Where to find things
 //!
-//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns.
+//! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns; [`Projection`]: structs of some columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
-//! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
+//! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters; [`QueryBuilder`]: everything else that a SELECT can
+//!   say; [`Sql`]: plain SQL.
 //! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
 //! * [`Error`]: what can go wrong.
@@ -106,8 +107,8 @@ pub use error::Error;
 pub use howdah_derive::{DbEnum, Entity, Projection};
 pub use manager::{
     Asynchronous, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find, FindStream, FlushSummary,
-    HasRepository, IdAllocation, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once, Page,
-    Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
+    HasRepository, IdAllocation, InsertFrom, IntoCursor, IntoKey, Loading, MappedSql, NativeDelete, NativeUpdate, Once,
+    Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly, Repository, RepositoryOf, Row, Savepoint, Sql,
     SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
@@ -118,11 +119,11 @@ pub use orm::Orm;
 pub use query::functions;
 pub use query::{
     Aggregated, Alias, Assign, Column, ColumnValue, Condition, ContainsOperand, Criteria, DerivedTable, EqualTo,
-    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, IntoArray, IntoCondition, IntoExpr, IntoJsonPath,
-    IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode, Order, OutputRow,
-    Populate, PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery, SubqueryColumns,
-    SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr, WindowFunction,
-    WindowSpec,
+    ExistsOperand, Expr, Filter, FlushMode, FrameBound, FullText, InsertColumns, IntoArray, IntoCondition, IntoExpr,
+    IntoJsonPath, IntoList, IntoOrder, Items, JoinPath, JoinSource, LazyColumn, LoadPath, LoadStrategy, LockMode,
+    Order, OutputRow, Populate, PopulatePath, PropertyList, RelationOperand, Selectable, SomeItems, Subquery,
+    SubqueryColumns, SubqueryOf, Summable, ToMany, ToOne, TupleList, TupleOperand, TupleOperators, TypedExpr,
+    WindowFunction, WindowSpec,
 };
 pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};

@@ -33,7 +33,7 @@ pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;
 pub use loading::Loading;
 pub use persist::{Persist, Remove};
-pub use query_builder::{QueryBuilder, SqlParameter, SqlText};
+pub use query_builder::{InsertFrom, QueryBuilder, SqlParameter, SqlText};
 pub use repository::{HasRepository, Repository, RepositoryOf};
 pub(crate) use session::Session;
 pub(crate) use shared::Shared;

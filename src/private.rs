@@ -82,17 +82,16 @@ pub fn read<C: ColumnType>(row: &mut RowReader<'_>) -> Result<C, Error> {
     C::read(row)
 }
 
-/// The description of a field of a projection.
-pub const fn projection_field<K, F: ProjectionField<K>>(name: &'static str) -> ProjectionFieldMeta {
-    ProjectionFieldMeta { name, shape: F::SHAPE }
+/// How a field of a projection is read.
+#[derive(Debug)]
+pub struct ProjectedField<F> {
+    pub shape: FieldShape,
+    pub read: fn(&mut ColumnReader<'_>) -> Result<F, Error>,
 }
 
-/// Reads a field of a projection.
-///
-/// # Errors
-/// [`Error::Conversion`] if the columns hold something else.
-pub fn read_field<K, F: ProjectionField<K>>(row: &mut ColumnReader<'_>) -> Result<F, Error> {
-    F::read_field(row)
+/// How a field of this type is read. Asked once a field, so that a type that cannot be one is reported once.
+pub const fn projected_field<K, F: ProjectionField<K>>() -> ProjectedField<F> {
+    ProjectedField { shape: F::SHAPE, read: F::read_field }
 }
 
 /// The value of a `default`, `on_create` or `on_update`, without its type.

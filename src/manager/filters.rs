@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::EntityManager;
 use super::find::Find;
+use super::query_builder::QueryBuilder;
 use crate::entity::Entity;
 use crate::error::Error;
 use crate::metadata::Metadata;
@@ -156,6 +157,27 @@ impl<T: Entity> Find<T> {
     /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
     pub const fn without_filters(mut self) -> Self {
         self.plan.options.filters.without_others = true;
+        self
+    }
+}
+
+impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
+    /// Turns filters with this name on, with parameters of their own, for everything that the query reads: see
+    /// [`Find::with_filter`].
+    pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
+        self.options.filters.named.push((name.into(), Some(FilterParams::new(params))));
+        self
+    }
+
+    /// Turns filters with this name off, for everything that the query reads: see [`Find::without_filter`].
+    pub fn without_filter(mut self, name: impl Into<String>) -> Self {
+        self.options.filters.named.push((name.into(), None));
+        self
+    }
+
+    /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
+    pub fn without_filters(mut self) -> Self {
+        self.options.filters.without_others = true;
         self
     }
 }

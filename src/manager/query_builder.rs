@@ -25,8 +25,10 @@ mod clauses;
 mod operands;
 mod sources;
 mod sql_text;
+mod writes;
 
 pub use sql_text::{SqlParameter, SqlText};
+pub use writes::InsertFrom;
 
 /// A query of the entity `T` that answers with `O`s: entities, or what was selected. Made by [`EntityManager::query`],
 /// [`Find::select`] and [`Find::into`]. `.await` runs it: one statement.
@@ -40,7 +42,7 @@ pub use sql_text::{SqlParameter, SqlText};
 pub struct QueryBuilder<T: Entity, O = Managed<T>> {
     em: EntityManager,
     pub(super) query: SelectQuery,
-    options: FindOptions,
+    pub(super) options: FindOptions,
     reader: Reader<O>,
     /// What a find was asked for, and only entities can have.
     refused: Option<&'static str>,
@@ -254,6 +256,16 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         self.unlocked("exists()")?;
         let rows = self.answer(sql::exists_query).await?;
         Ok(is_true(&rows))
+    }
+
+    /// The rows as they are, columns by name or position. What a column is called is up to the server: the name of the
+    /// column, or of the function.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub async fn rows(self) -> Result<Vec<super::Row>, Error> {
+        self.unlocked("rows()")?;
+        Ok(self.answer(sql::query).await?.into_iter().map(super::Row).collect())
     }
 
     /// Runs another statement about the query.

@@ -222,9 +222,9 @@ impl<T: Entity> IntoFuture for EntitySql<T> {
     }
 }
 
-/// One row of plain SQL.
+/// One row, whose columns are asked for by name or position.
 #[derive(Clone, Debug)]
-pub struct Row(tokio_postgres::Row);
+pub struct Row(pub(super) tokio_postgres::Row);
 
 impl Row {
     /// The value of a column, by its name: of a type that columns have, or an `Option` of one where it may be NULL.

@@ -21,12 +21,19 @@ pub struct AsKey;
 )]
 pub trait Projects<F, Kind> {}
 
+#[diagnostic::do_not_recommend]
 impl<R: Entity, V: ColumnType> Projects<V, AsColumn> for Column<R, V> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, V: ScalarType> Projects<Option<V>, AsWider> for Column<R, V> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity, P: Projection> Projects<P, AsOne> for ToOne<R, T, Managed<T>> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity, L, P: Projection> Projects<Option<P>, AsOptional> for ToOne<R, T, L> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity> Projects<T::Id, AsKey> for ToOne<R, T, Managed<T>> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity, L> Projects<Option<T::Id>, AsWider> for ToOne<R, T, L> {}
+#[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity, P: Projection> Projects<Vec<P>, AsMany> for ToMany<R, T> {}
 
 /// Compiles if a field of type `F` can be read from a path.

@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 
 use super::condition::Writer;
+use super::identifier::{push_column, push_list};
 use super::parameter::{Param, Statement};
+use super::select::ROOT;
 use super::shape::Shape;
 use super::view::View;
 use crate::error::Error;
@@ -104,7 +106,9 @@ pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Stateme
         text.push_str("\"plain rows\" AS t0");
     } else {
         // A join may change the order that the text has asked for.
-        text.push_str("(SELECT *, row_number() OVER () AS \"plain order\" FROM \"plain rows\") AS t0");
+        text.push_str("(SELECT ");
+        push_list(&mut text, entity.column_names(), |text, name| push_column(text, ROOT, name));
+        text.push_str(", row_number() OVER () AS \"plain order\" FROM \"plain rows\" AS t0) AS t0");
         text.push_str(&joins);
         text.push_str(" ORDER BY t0.\"plain order\"");
     }

@@ -190,7 +190,7 @@ impl Writer<'_> {
     }
 
     /// `WITH …`, or nothing.
-    fn take_ctes(&mut self) -> String {
+    pub(super) fn take_ctes(&mut self) -> String {
         let texts: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
         let recursive = if self.recursive { "RECURSIVE " } else { "" };
         if texts.is_empty() { String::new() } else { format!("WITH {recursive}{} ", texts.join(", ")) }
@@ -361,8 +361,8 @@ impl Writer<'_> {
             return Ok(());
         }
         let text = self.term(scope, &selected.term)?;
-        let is_cast = self.casts != Casts::Never && may_be_other(&selected.term);
-        list.push(match selected.pg.filter(|_| is_cast) {
+        let cast = selected.pg.filter(|pg| self.casts != Casts::Never && may_be_other(&selected.term, *pg));
+        list.push(match cast {
             Some(pg) => format!("({text})::{}", pg.name),
             None => text,
         });
@@ -457,10 +457,11 @@ impl Writer<'_> {
 }
 
 /// Whether the server may answer with another type than the one that is read.
-const fn may_be_other(term: &Term) -> bool {
+fn may_be_other(term: &Term, pg: PgType) -> bool {
     match term {
-        Term::Output { .. } => false,
-        Term::Aggregate(aggregate) => !matches!(aggregate.function.as_bytes(), b"count"),
+        Term::Output { .. } | Term::Bound(_) => false,
+        Term::Cast { to, .. } => *to != pg.name,
+        Term::Aggregate(aggregate) => aggregate.function != "count",
         _ => true,
     }
 }

@@ -199,6 +199,7 @@ pub trait ProjectionField<Kind>: Sized {
     fn read_field(row: &mut ColumnReader<'_>) -> Result<Self, Error>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<V: RowValue> ProjectionField<AsColumn> for V {
     const SHAPE: FieldShape = FieldShape::Column(V::SHAPE);
 
@@ -207,6 +208,7 @@ impl<V: RowValue> ProjectionField<AsColumn> for V {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Projection> ProjectionField<AsOne> for P {
     const SHAPE: FieldShape = FieldShape::One { target: P::meta, nullable: false };
 
@@ -215,6 +217,7 @@ impl<P: Projection> ProjectionField<AsOne> for P {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Projection> ProjectionField<AsOptional> for Option<P> {
     const SHAPE: FieldShape = FieldShape::One { target: P::meta, nullable: true };
 
@@ -223,6 +226,7 @@ impl<P: Projection> ProjectionField<AsOptional> for Option<P> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Projection> ProjectionField<AsMany> for Vec<P> {
     const SHAPE: FieldShape = FieldShape::Many { target: P::meta };
 

@@ -73,6 +73,7 @@ mod projections;
 mod propagation;
 mod proxy;
 mod query_builder;
+mod query_writes;
 mod relation_filters;
 mod repositories;
 mod retries;

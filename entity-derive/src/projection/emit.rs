@@ -1,7 +1,7 @@
 //! From the model to code.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -12,17 +12,24 @@ use crate::emit::generated;
 /// The code of a projection.
 pub fn projection(projection: &Projection) -> TokenStream {
     let name = projection.ident.unraw().to_string();
-    let fields = projection.fields.iter().map(|field| {
-        let (ty, source) = (&field.ty, field.source());
+    let consts: Vec<Ident> = (0..projection.fields.len()).map(|index| format_ident!("__FIELD{index}")).collect();
+    let ways = projection.fields.iter().zip(&consts).map(|(field, way)| {
+        let ty = &field.ty;
         let span = ty.span().resolved_at(Span::call_site());
-        quote_spanned!(span=> __h::projection_field::<_, #ty>(#source))
+        quote_spanned!(span=> const #way: __h::ProjectedField<#ty> = __h::projected_field::<_, #ty>();)
     });
-    let read = projection.fields.iter().map(|field| {
-        let (ident, ty) = (generated(&field.ident), &field.ty);
-        quote!(#ident: __h::read_field::<_, #ty>(row)?)
+    let fields = projection.fields.iter().zip(&consts).map(|(field, way)| {
+        let source = field.source();
+        quote!(__h::ProjectionFieldMeta { name: #source, shape: #way.shape })
     });
-    let meta =
-        quote!(static __META: __h::ProjectionMeta = __h::ProjectionMeta { name: #name, fields: &[#(#fields),*] };);
+    let read = projection.fields.iter().zip(&consts).map(|(field, way)| {
+        let ident = generated(&field.ident);
+        quote!(#ident: (#way.read)(row)?)
+    });
+    let meta = quote! {
+        #(#ways)*
+        static __META: __h::ProjectionMeta = __h::ProjectionMeta { name: #name, fields: &[#(#fields),*] };
+    };
     let check = projection.entity.as_ref().map(|entity| check(entity, &projection.fields));
     let implementation = implementation(projection, &quote!(&__META), &quote!(__h::Ok(Self { #(#read),* })));
     quote! {

@@ -11,7 +11,7 @@ use crate::types::ScalarType;
 
 impl<T: Entity, O> QueryBuilder<T, O> {
     /// The query in parentheses. What a find was asked for that only entities can have is no part of it.
-    fn into_term(self) -> Term {
+    pub(super) fn into_term(self) -> Term {
         match self.refused {
             Some(message) => Term::Invalid(message.to_owned()),
             None => Term::Query(Arc::new(self.query)),
