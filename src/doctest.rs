@@ -48,6 +48,9 @@ mod pages {
         writing = "docs/src/writing.md";
         finding = "docs/src/finding.md";
         operators = "docs/src/operators.md";
+        projections = "docs/src/projections.md";
+        query_builder = "docs/src/query_builder.md";
+        plain_sql = "docs/src/plain_sql.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";
