@@ -49,10 +49,9 @@
 //!
 //! * [`Entity`]: the derive macro and what it generates; [`DbEnum`]: enums as columns; [`Projection`]: structs of some columns.
 //! * [`Orm`]: connecting; [`OrmBuilder`]: options; [`Schema`]: creating the tables.
-//! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters.
-//! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
 //! * [`EntityManager`]: every verb; [`Find`]: queries; [`Condition`]: filters; [`QueryBuilder`]: everything else that a SELECT can
 //!   say; [`Sql`]: plain SQL.
+//! * [`Expr`]: operators; [`functions`]: SQL functions, and SQL by hand; [`Subquery`]: queries as operands.
 //! * [`Managed`], [`Ref`], [`Collection`]: handles and relations.
 //! * [`Error`]: what can go wrong.
 //!

@@ -104,6 +104,7 @@ async fn what_rows_cannot_be_read_into_names_the_column() {
 async fn rows_become_managed_entities() {
     let fixture = authors().await;
     let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
     let ursula = em.find_one_or_fail::<Author>(2, ()).await.unwrap();
     ursula.write().born = Some(1930);
     fixture.database.execute("UPDATE author SET name = 'U. K. Le Guin' WHERE id = 2").await.unwrap();
