@@ -46,8 +46,10 @@ mod pages {
         relations = "docs/src/relations.md";
         types = "docs/src/types.md";
         writing = "docs/src/writing.md";
+        bulk = "docs/src/bulk.md";
         finding = "docs/src/finding.md";
         operators = "docs/src/operators.md";
+        repositories = "docs/src/repositories.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
         errors = "docs/src/errors.md";

@@ -3,8 +3,10 @@
 
 mod conflict;
 mod copy;
+mod filters;
 mod insert;
 mod native;
+mod touched;
 mod upsert;
 mod written_rows;
 

@@ -290,7 +290,8 @@ impl EntityManager {
             // What the key is known of need not wait for the row (rule E2).
             None => loader.find(&selection, &tree, 1).await?.into_iter().next(),
         };
-        if let (None, Some(gone)) = (&found, stale) {
+        // A row that filters hide may be there.
+        if let (None, Some(gone), false) = (&found, stale, view.is_filtered(entity.index)) {
             graph.detach(&gone);
         }
         Ok(found)

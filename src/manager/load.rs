@@ -91,8 +91,8 @@ impl<T: Entity> Ref<T> {
         async move {
             if let Ok(loaded) = reference.get()
                 && em.graph().owns(&*loaded.cell)
-                && !em.session.view()?.is_filtered(em.graph().metadata.of(T::meta())?.index)
                 && !loaded.any().is_stale()
+                && !em.session.view()?.is_filtered(em.graph().metadata.of(T::meta())?.index)
             {
                 return Ok(loaded);
             }

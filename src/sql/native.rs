@@ -7,6 +7,7 @@ use super::expression::Expression;
 use super::identifier::{push_cast, push_identifier};
 use super::insert::{Written, written};
 use super::parameter::{Param, Statement};
+use super::restriction::push_where;
 use super::select::ROOT;
 use super::shape::Shape;
 use super::term::Term;
@@ -69,10 +70,12 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
         push_next_version(&mut text, &version);
         set.push(text);
     }
-    let seen = writer.seen(ROOT, entity)?;
+    let visible = writer.visible(entity)?;
     let condition = writer.restriction(entity, rows.filter)?;
-    let mut text = format!("UPDATE {} SET {}", seen.table, set.join(", "));
-    seen.push_where(&mut text, &[condition]);
+    let mut text = "UPDATE ".to_owned();
+    view.push_entity(&mut text, entity);
+    let _ = write!(text, " AS {ROOT} SET {}", set.join(", "));
+    push_where(&mut text, &[&visible, &condition]);
     finish(writer, rows, text)
 }
 
@@ -82,10 +85,12 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
 /// As [`native_update`].
 pub(crate) fn native_delete(view: &View, rows: Rows<'_>) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, rows.entity)?;
+    let visible = writer.visible(rows.entity)?;
     let condition = writer.restriction(rows.entity, rows.filter)?;
-    let mut text = format!("DELETE FROM {}", seen.table);
-    seen.push_where(&mut text, &[condition]);
+    let mut text = "DELETE FROM ".to_owned();
+    view.push_entity(&mut text, rows.entity);
+    let _ = write!(text, " AS {ROOT}");
+    push_where(&mut text, &[&visible, &condition]);
     finish(writer, rows, text)
 }
 

@@ -16,6 +16,22 @@ use crate::error::Error;
 use crate::metadata::EntityDef;
 
 impl<'a> Writer<'a> {
+    /// What the row that is called `t0` has to fulfil to be seen by the query; empty if all rows are.
+    ///
+    /// # Errors
+    /// As [`seen`](Self::seen).
+    pub(super) fn visible(&mut self, entity: &EntityDef) -> Result<String, Error> {
+        let filters = self.view().conditions(entity.index)?;
+        if filters.is_empty() || self.is_unfiltered {
+            return Ok(String::new());
+        }
+        // What the condition of a filter leads to is not filtered in turn.
+        self.is_unfiltered = true;
+        let condition = self.restriction(entity, filters);
+        self.is_unfiltered = false;
+        condition
+    }
+
     /// A condition on the row that is called `t0`. Empty if there is nothing to check. A condition that needs joins asks whether
     /// the row's key is among those that a SELECT finds.
     ///
@@ -36,7 +52,7 @@ impl<'a> Writer<'a> {
         push_list(&mut text, placed(ROOT, &entity.key), |text, column| text.push_str(&column.text));
         text.push_str(") IN (SELECT ");
         push_list(&mut text, placed(&alias, &entity.key), |text, column| text.push_str(&column.text));
-        self.push_row(&mut text, entity, &scope, &condition)?;
+        self.push_row(&mut text, entity, &scope, &condition);
         text.push(')');
         Ok(text)
     }
@@ -70,16 +86,24 @@ impl<'a> Writer<'a> {
             text.push_str(" = ");
             text.push_str(&that.text);
         });
-        self.push_row(&mut text, entity, &scope, &is_same)?;
+        self.push_row(&mut text, entity, &scope, &is_same);
         text.push(')');
         Ok(text)
     }
 
-    /// Appends the FROM list and the condition.
-    fn push_row(&mut self, out: &mut String, entity: &EntityDef, scope: &Scope, condition: &str) -> Result<(), Error> {
-        let seen = self.seen(scope.alias(), entity)?;
-        let _ = write!(out, " FROM {}{}", seen.table, scope.joins());
-        seen.push_where(out, &[condition]);
-        Ok(())
+    /// Appends the FROM list and the condition. Which rows are seen says the statement around it.
+    fn push_row(&self, out: &mut String, entity: &EntityDef, scope: &Scope, condition: &str) {
+        out.push_str(" FROM ");
+        self.view().push_entity(out, entity);
+        let _ = write!(out, " AS {}{} WHERE {condition}", scope.alias(), scope.joins());
+    }
+}
+
+/// Appends ` WHERE …` with these conditions; nothing where all are empty.
+pub(super) fn push_where(out: &mut String, conditions: &[&str]) {
+    let mut word = " WHERE ";
+    for condition in conditions.iter().filter(|condition| !condition.is_empty()) {
+        let _ = write!(out, "{word}{condition}");
+        word = " AND ";
     }
 }

@@ -12,7 +12,7 @@ use super::expression::Expression;
 use super::identifier::{push_cast, push_column, push_identifier, push_joined, push_list};
 use super::insert::{Written, key_columns, push_value, travel_type, written};
 use super::parameter::Param;
-use super::seen::Seen;
+use super::restriction::push_where;
 use super::select::ROOT;
 use super::shape::Shape;
 use super::update::{push_next_version, version_column};
@@ -59,14 +59,16 @@ pub(crate) fn upsert(
     let columns = written(entity, properties);
     let targets = targets(entity, properties, target);
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, entity)?;
+    let visible = writer.visible(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
-    let (action, leaves_rows) = action_text(&mut writer, entity, &seen, action)?;
+    let (action, leaves_rows) = action_text(&mut writer, entity, &visible, action)?;
     let params = writer.into_params();
 
     let mut text = "WITH s AS MATERIALIZED (SELECT * FROM ".to_owned();
     push_rows(&mut text, &columns, params.len());
-    let _ = write!(text, "), u AS (INSERT INTO {} (", seen.table);
+    let mut table = String::new();
+    view.push_entity(&mut table, entity);
+    let _ = write!(text, "), u AS (INSERT INTO {table} AS {ROOT} (");
     push_list(&mut text, &columns, |text, column| push_identifier(text, column.name));
     text.push(')');
     if properties.iter().any(|property| Some(usize::from(*property)) == entity.identity) {
@@ -96,7 +98,7 @@ pub(crate) fn upsert(
     if leaves_rows {
         text.push_str(" UNION ALL SELECT ");
         push_row(&mut text, entity);
-        let _ = write!(text, ", false FROM {}", seen.table);
+        let _ = write!(text, ", false FROM {table} AS {ROOT}");
         let predicate = target.predicate.map_or_else(String::new, |predicate| format!("({predicate})"));
         let mut is_sent = "EXISTS (SELECT FROM s WHERE ".to_owned();
         push_same(&mut is_sent, entity, &targets);
@@ -108,7 +110,7 @@ pub(crate) fn upsert(
             push_column(text, ROOT, column.name);
         });
         is_left.push(')');
-        seen.push_where(&mut text, &[predicate, is_sent, is_left]);
+        push_where(&mut text, &[&visible, &predicate, &is_sent, &is_left]);
     }
     text.push_str(") ");
     let is_written = match target.predicate {
@@ -134,22 +136,20 @@ pub(crate) fn conflicting(
     let columns = written(entity, &target.properties);
     let targets = targets(entity, &target.properties, target);
     let mut writer = Writer::new(view);
-    let seen = writer.seen(ROOT, entity)?;
+    let visible = writer.visible(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
     let params = writer.into_params();
+    let mut table = String::new();
+    view.push_entity(&mut table, entity);
     let table = match target.predicate {
-        None => seen.table.clone(),
-        Some(predicate) => {
-            let mut table = String::new();
-            view.push_entity(&mut table, entity);
-            format!("(SELECT * FROM {table} WHERE {predicate}) AS {ROOT}")
-        }
+        None => format!("{table} AS {ROOT}"),
+        Some(predicate) => format!("(SELECT * FROM {table} WHERE {predicate}) AS {ROOT}"),
     };
     let mut rows = String::new();
     push_rows(&mut rows, &columns, params.len());
     let mut text = String::new();
     selected.push_paired(&mut text, entity, "false", &targets, (&rows, &table));
-    seen.push_where(&mut text, &[""]);
+    push_where(&mut text, &[&visible]);
     Ok((view.finish(text), params))
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn is_ambiguous(message: &str) -> bool {
 fn action_text(
     writer: &mut Writer<'_>,
     entity: &EntityDef,
-    seen: &Seen,
+    visible: &str,
     action: ConflictAction,
 ) -> Result<(String, bool), Error> {
     let ConflictAction::Update { merged, made, filter } = action else {
@@ -200,7 +200,7 @@ fn action_text(
     }
     let mut text = format!(" DO UPDATE SET {}", assignments.join(", "));
     let unconditional = text.len();
-    seen.push_where(&mut text, &[condition]);
+    push_where(&mut text, &[visible, &condition]);
     let leaves_rows = text.len() > unconditional;
     Ok((text, leaves_rows))
 }

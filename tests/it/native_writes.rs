@@ -104,18 +104,39 @@ async fn a1_loaded_entities_are_read_again_when_they_are_found() {
 }
 
 #[tokio::test]
-async fn the_keys_of_the_condition_are_the_only_ones_that_become_stale() {
+async fn only_entities_that_may_be_touched_become_stale() {
     let fixture = Fixture::new(library()).await;
     let em = rows(&fixture).await;
     let books = em.find::<Book>().order_by(|b| b.id().asc()).await.unwrap();
     let ursula = em.find_one_or_fail::<Author>(1, ()).await.unwrap();
+    fixture.forget();
+    // What is asked for again, of the three books.
+    let read_again = async || {
+        let mut read = Vec::new();
+        for book in &books {
+            em.find_one_or_fail::<Book>(book.id(), ()).await.unwrap();
+            read.push(fixture.statements().len());
+        }
+        read
+    };
+    let set = |condition: fn(BookFields<Book>) -> howdah::Condition<Book>| {
+        em.native_update::<Book>().filter(condition).set(|b| b.pages(), 1)
+    };
+    for (update, expected) in [
+        (set(|b| b.id().eq(2)), [0, 1, 0]),
+        (set(|b| b.id().is_in([3, 1]).and(b.title().like("%"))), [1, 0, 1]),
+        (set(|b| b.id().gt(2)), [1, 1, 1]),
+        (set(|b| b.id().eq(2).or(b.title().eq("a"))), [1, 1, 1]),
+        (set(|b| b.author().eq(2)), [1, 1, 1]),
+    ] {
+        update.await.unwrap();
+        fixture.forget();
+        assert_eq!(read_again().await, expected);
+    }
     let mentored = em.native_update::<Author>().filter(|a| a.mentor().is_null()).set(|a| a.mentor(), &ursula);
     assert_eq!(mentored.await.unwrap(), 2);
     fixture.forget();
-    for book in &books {
-        em.find_one_or_fail::<Book>(book.id(), ()).await.unwrap();
-    }
-    assert!(fixture.statements().is_empty(), "books are not authors");
+    assert_eq!(read_again().await, [0, 0, 0], "books are not authors");
     em.find_one_or_fail::<Author>(2, ()).await.unwrap();
     assert_eq!(fixture.statements().len(), 1);
 }
@@ -217,4 +238,61 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let error = em.native_update::<Author>().set_null(|a| a.profile()).await.unwrap_err();
     assert_eq!(error.to_string(), "Author.profile is no column: set the other side");
     assert!(fixture.log.take().is_empty());
+}
+
+#[derive(Entity, Clone, Debug)]
+pub struct Room {
+    #[primary_key]
+    pub id: i64,
+    pub tenant: i64,
+}
+
+#[derive(Entity, Clone, Debug)]
+#[filter(name = "here", condition = |d| d.gone().eq(false))]
+#[filter(name = "tenant", condition = |d, tenant: i64| d.room().tenant().eq(tenant))]
+pub struct Desk {
+    #[primary_key]
+    pub id: i64,
+    #[property(unique)]
+    pub name: String,
+    pub height: i32,
+    #[property(default = false)]
+    pub gone: bool,
+    #[many_to_one]
+    pub room: Ref<Room>,
+}
+
+#[tokio::test]
+async fn filters_hold_for_writes_past_the_unit_of_work() {
+    let fixture = Fixture::new(entities![Room, Desk]).await;
+    let em = fixture.em();
+    em.insert_many([1, 2].map(|tenant| NewRoom { tenant })).await.unwrap();
+    let desk = |name: &str, room: i64| NewDesk { name: name.into(), height: 70, room: em.get_reference(room) };
+    em.insert_many([desk("a", 1).into(), desk("b", 2).into(), desk("c", 1).with(|desk| desk.gone = true)])
+        .await
+        .unwrap();
+    let heights = async || fixture.rows("SELECT name, height FROM desk ORDER BY name").await;
+    let em = fixture.em();
+    em.set_filter_params("tenant", 1_i64);
+
+    assert_eq!(em.native_update::<Desk>().set(|d| d.height(), 80).await.unwrap(), 1);
+    assert_eq!(heights().await, ["a|80", "b|70", "c|70"]);
+    assert_eq!(em.native_update::<Desk>().without_filter("here").set(|d| d.height(), 81).await.unwrap(), 2);
+    assert_eq!(em.native_update::<Desk>().with_filter("tenant", 2_i64).set(|d| d.height(), 82).await.unwrap(), 1);
+    assert_eq!(heights().await, ["a|81", "b|82", "c|81"]);
+    // What belongs to somebody else is neither updated nor answered with.
+    let error = em.upsert(desk("b", 1)).on_conflict(|d| d.name()).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { entity: "Desk", .. }), "{error}");
+    let error = em.upsert(desk("b", 1)).on_conflict(|d| d.name()).ignore().await.unwrap_err();
+    assert!(matches!(error, Error::NotFound { entity: "Desk", .. }), "{error}");
+    assert_eq!(em.upsert(desk("a", 1)).on_conflict(|d| d.name()).await.unwrap().id(), 1);
+    assert_eq!(heights().await, ["a|70", "b|82", "c|81"]);
+
+    // What is hidden now is no answer any more, though it is loaded; but it is not gone.
+    let a = em.find_one_or_fail::<Desk>(1, ()).await.unwrap();
+    em.native_update::<Desk>().set(|d| d.gone(), true).await.unwrap();
+    assert_eq!(em.find_one::<Desk>(1, ()).await.unwrap(), None);
+    assert_eq!(a.state(), EntityState::Managed);
+    assert_eq!(em.native_delete::<Desk>().await.unwrap(), 0);
+    assert_eq!(em.native_delete::<Desk>().without_filters().await.unwrap(), 3);
 }

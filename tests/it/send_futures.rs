@@ -193,3 +193,29 @@ fn handles_are_send_and_sync() {
     fn sent<T: Send + Sync + 'static>() {}
     sent::<Error>();
 }
+
+#[tokio::test]
+async fn f2_writing_past_the_unit_of_work_is_send() {
+    let fixture = Fixture::new(library()).await;
+    let em = fixture.em();
+    let author = |name: &str| NewAuthor { name: name.into() };
+    assert_send(em.insert(author("a"))).await.unwrap();
+    assert_send(em.insert_many([author("b")])).await.unwrap();
+    assert_send(em.upsert(author("a")).on_conflict(|a| a.name()).into_future()).await.unwrap();
+    assert_send(em.upsert_many([author("c")]).r#where(|a| a.born().is_null()).into_future()).await.unwrap();
+    assert_send(em.native_update::<Author>().set(|a| a.born(), 1).into_future()).await.unwrap();
+    assert_send(em.native_update::<Author>().set(|a| a.born(), 1).returning()).await.unwrap();
+    assert_send(em.native_delete::<Author>().filter(|a| a.name().eq("b")).into_future()).await.unwrap();
+    assert_send(em.native_delete::<Author>().filter(|a| a.name().eq("c")).returning()).await.unwrap();
+    assert_send(em.copy_in::<Author>([author("d")])).await.unwrap();
+    assert_send(em.copy_in_stream::<Author>(futures_util::stream::iter([author("e")]))).await.unwrap();
+
+    let authors = em.repository::<Author>();
+    let saved = assert_send(authors.save(author("f"))).await.unwrap();
+    assert_send(authors.delete(&saved)).await.unwrap();
+    assert_send(authors.bulk_create([author("g")])).await.unwrap();
+    assert_send(authors.copy_in([author("h")])).await.unwrap();
+    assert_send(authors.insert_many([author("i")])).await.unwrap();
+    assert_send(authors.lowest(|a| a.born())).await.unwrap();
+    assert_send(authors.find_by(|a| a.name(), "a").into_future()).await.unwrap();
+}

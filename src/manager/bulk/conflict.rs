@@ -7,7 +7,7 @@ use super::written_rows::WrittenRows;
 use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::metadata::{AnyCell, EntityDef, EntityMeta, EntityObject, IndexDef, PropertyDef};
-use crate::query::PropertyName;
+use crate::query::{FilterOptions, PropertyName};
 use crate::sql::{self, ColumnArray, ConflictAction, ConflictTarget, Expression, Param, Statement};
 use crate::unit_of_work::{CUT, UnitOfWork, column_types, identifies, prepare, push_values};
 
@@ -37,6 +37,7 @@ pub(super) struct UpsertPlan {
     pub(super) merge: Merge,
     pub(super) excluded: Vec<PropertyName>,
     pub(super) filter: Vec<Expression>,
+    pub(super) filters: FilterOptions,
 }
 
 /// Rows that have values for the same columns.
@@ -47,7 +48,15 @@ struct Shape {
 
 impl UpsertPlan {
     pub(super) fn new(meta: &'static EntityMeta, rows: Vec<Box<dyn EntityObject>>) -> Self {
-        Self { meta, rows, target: Target::Default, merge: Merge::All, excluded: Vec::new(), filter: Vec::new() }
+        Self {
+            meta,
+            rows,
+            target: Target::Default,
+            merge: Merge::All,
+            excluded: Vec::new(),
+            filter: Vec::new(),
+            filters: FilterOptions::default(),
+        }
     }
 
     /// Sends the rows; answers with their entities, in order.
@@ -59,7 +68,7 @@ impl UpsertPlan {
         em: &EntityManager,
         graph: &Arc<UnitOfWork>,
     ) -> Result<Vec<Arc<dyn AnyCell>>, Error> {
-        let view = em.session.view()?;
+        let view = em.session.view_through(&self.filters)?;
         let entity = view.of(self.meta)?;
         let (shapes, target) = self.prepare(entity)?;
         let mut statements = Vec::new();

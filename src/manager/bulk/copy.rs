@@ -97,7 +97,7 @@ impl EntityManager {
         copying.format.push_trailer(&mut copying.buffer);
         line.copy.send(copying.buffer.split().freeze()).await?;
         let count = line.finish().await.map_err(|error| copying.explain(error))?;
-        self.session.tracker.wrote();
+        self.session.wrote_directly();
         Ok(count)
     }
 

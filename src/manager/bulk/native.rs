@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::touched::keys_of;
 use super::written_rows::managed_rows;
 use crate::driver::Answer;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
@@ -14,17 +15,16 @@ use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
 use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
-use crate::query::{Assign, Assignment, Condition, PropertyList};
+use crate::query::{Assign, Assignment, Condition, FilterOptions, IntoCondition, PropertyList};
 use crate::sql::{self, Expression, SetProperty, SetValue, Statement};
-use crate::types::{Key, RowReader, RowView};
+use crate::types::{RowReader, RowView};
 use crate::unit_of_work::UnitOfWork;
 
 /// An UPDATE, made by [`EntityManager::native_update`]. `.await` sends it and answers with the number of rows.
 #[must_use = "an update does nothing until it is awaited"]
 pub struct NativeUpdate<T: Entity> {
     em: EntityManager,
-    filter: Vec<Expression>,
-    assignments: Vec<Assignment>,
+    pub(super) plan: UpdatePlan,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -33,6 +33,7 @@ pub struct NativeUpdate<T: Entity> {
 pub struct NativeDelete<T: Entity> {
     em: EntityManager,
     filter: Vec<Expression>,
+    pub(super) filters: FilterOptions,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -42,21 +43,21 @@ fn fields<T: Entity>() -> T::Fields<T> {
 
 impl<T: Entity> NativeUpdate<T> {
     /// Updates the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
-    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
-        self.filter.push(condition(fields::<T>()).expression);
+    pub fn filter<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
+        self.plan.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 
     /// Like [`filter`](Self::filter), if there is a condition.
     pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
-        self.filter.extend(condition.map(|condition| condition.expression));
+        self.plan.filter.extend(condition.map(|condition| condition.expression));
         self
     }
 
     /// Sets a column to a value, or to `None`; a to-one relation to what a handle, a reference or a key names. Of one field the
     /// last value counts.
     pub fn set<P>(mut self, field: impl FnOnce(T::Fields<T>) -> P, value: impl Assign<T, P>) -> Self {
-        self.assignments.push(value.assign_to(field(fields::<T>())));
+        self.plan.assignments.push(value.assign_to(field(fields::<T>())));
         self
     }
 
@@ -64,7 +65,7 @@ impl<T: Entity> NativeUpdate<T> {
     pub fn set_null<P: PropertyList<T>>(mut self, properties: impl FnOnce(T::Fields<T>) -> P) -> Self {
         let mut names = Vec::new();
         properties(fields::<T>()).push_properties(&mut names);
-        self.assignments.extend(names.into_iter().map(|name| Assignment { name, value: SetValue::Null }));
+        self.plan.assignments.extend(names.into_iter().map(|name| Assignment { name, value: SetValue::Null }));
         self
     }
 
@@ -75,8 +76,7 @@ impl<T: Entity> NativeUpdate<T> {
     /// As awaiting the update.
     pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
         let graph = self.em.graph();
-        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
-        let answer = plan.run(&self.em, true).await?;
+        let answer = self.plan.run(&self.em, true).await?;
         let entity = graph.metadata.of(T::meta())?;
         Ok(handles(&graph, managed_rows(&graph, entity, &answer)?))
     }
@@ -84,8 +84,8 @@ impl<T: Entity> NativeUpdate<T> {
 
 impl<T: Entity> NativeDelete<T> {
     /// Deletes the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
-    pub fn filter(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
-        self.filter.push(condition(fields::<T>()).expression);
+    pub fn filter<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
+        self.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 
@@ -100,7 +100,7 @@ impl<T: Entity> NativeDelete<T> {
     /// # Errors
     /// As awaiting the delete.
     pub async fn returning(self) -> Result<Vec<T>, Error> {
-        let answer = delete(&self.em, T::meta(), &self.filter, true).await?;
+        let answer = delete(&self.em, T::meta(), &self.filter, &self.filters, true).await?;
         let link = GraphLink::none();
         answer
             .rows
@@ -115,8 +115,7 @@ impl<T: Entity> IntoFuture for NativeUpdate<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let plan = UpdatePlan { meta: T::meta(), filter: self.filter, assignments: self.assignments };
-        Box::pin(async move { Ok(plan.run(&self.em, false).await?.affected) })
+        Box::pin(async move { Ok(self.plan.run(&self.em, false).await?.affected) })
     }
 }
 
@@ -125,7 +124,7 @@ impl<T: Entity> IntoFuture for NativeDelete<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, false).await?.affected) })
+        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, &self.filters, false).await?.affected) })
     }
 }
 
@@ -133,7 +132,7 @@ impl<T: Entity> fmt::Debug for NativeUpdate<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NativeUpdate")
             .field("entity", &T::meta().name)
-            .field("filter", &self.filter)
+            .field("filter", &self.plan.filter)
             .finish_non_exhaustive()
     }
 }
@@ -181,7 +180,9 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows updated, or not. Inside a transaction they are not.
     pub fn native_update<T: Entity>(&self) -> NativeUpdate<T> {
-        NativeUpdate { em: self.clone(), filter: Vec::new(), assignments: Vec::new(), entity: PhantomData }
+        let filters = FilterOptions::default();
+        let plan = UpdatePlan { meta: T::meta(), filter: Vec::new(), filters, assignments: Vec::new() };
+        NativeUpdate { em: self.clone(), plan, entity: PhantomData }
     }
 
     /// Deletes all rows that fulfil a condition, at once, past the unit of work: `DELETE FROM … WHERE …`. Nothing is loaded, and
@@ -197,7 +198,7 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows deleted, or not. Inside a transaction they are not.
     pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
-        NativeDelete { em: self.clone(), filter: Vec::new(), entity: PhantomData }
+        NativeDelete { em: self.clone(), filter: Vec::new(), filters: FilterOptions::default(), entity: PhantomData }
     }
 
     /// Sends a statement that may touch loaded entities.
@@ -212,21 +213,22 @@ impl EntityManager {
 }
 
 /// An UPDATE without its type.
-struct UpdatePlan {
+pub(super) struct UpdatePlan {
     meta: &'static EntityMeta,
     filter: Vec<Expression>,
+    pub(super) filters: FilterOptions,
     assignments: Vec<Assignment>,
 }
 
 impl UpdatePlan {
     async fn run(&self, em: &EntityManager, returned: bool) -> Result<Answer, Error> {
-        let view = em.session.view()?;
+        let view = em.session.view_through(&self.filters)?;
         let entity = view.of(self.meta)?;
         let assignments = self.checked(entity)?;
         let rows = sql::Rows { entity, filter: &self.filter, returned };
         let statement = sql::native_update(&view, rows, &assignments)?;
-        let keys = keys_of(&self.filter);
-        em.write_and_mark(statement, |graph| graph.mark_stale(entity.index, keys)).await
+        let keys = keys_of(entity, &self.filter);
+        em.write_and_mark(statement, |graph| graph.mark_stale(entity.index, keys.as_deref())).await
     }
 
     /// The properties with their values, each once.
@@ -262,23 +264,16 @@ async fn delete(
     em: &EntityManager,
     meta: &'static EntityMeta,
     filter: &[Expression],
+    filters: &FilterOptions,
     returned: bool,
 ) -> Result<Answer, Error> {
-    let view = em.session.view()?;
+    let view = em.session.view_through(filters)?;
     let entity = view.of(meta)?;
     let statement = sql::native_delete(&view, sql::Rows { entity, filter, returned })?;
-    let keys = keys_of(filter);
+    let keys = keys_of(entity, filter);
     let mark = |graph: &Arc<UnitOfWork>| {
-        graph.mark_stale(entity.index, keys);
+        graph.mark_stale(entity.index, keys.as_deref());
         graph.mark_dependents_stale(entity.index);
     };
     em.write_and_mark(statement, mark).await
-}
-
-/// The keys that a row must have one of, if that is a part of the condition.
-fn keys_of(filter: &[Expression]) -> Option<&[Key]> {
-    filter.iter().find_map(|expression| match expression {
-        Expression::Key { path, keys } if path.hops().is_empty() => Some(keys.as_slice()),
-        _ => None,
-    })
 }

@@ -12,13 +12,13 @@ use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
 use crate::metadata::EntityObject;
-use crate::query::{Condition, PropertyList};
+use crate::query::{IntoCondition, PropertyList};
 
 /// An upsert, made by [`EntityManager::upsert`] and [`EntityManager::upsert_many`]. `.await` sends it; `R` is what it answers with.
 #[must_use = "an upsert does nothing until it is awaited"]
 pub struct Upsert<T: Entity, R = Managed<T>> {
     em: EntityManager,
-    plan: UpsertPlan,
+    pub(super) plan: UpsertPlan,
     types: PhantomData<fn() -> (T, R)>,
 }
 
@@ -65,8 +65,8 @@ impl<T: Entity, R> Upsert<T, R> {
 
     /// Updates a row that is there only if it fulfils a condition: one that does not is answered with as it is. Several
     /// conditions have to hold together. New rows are inserted in any case.
-    pub fn r#where(mut self, condition: impl FnOnce(T::Fields<T>) -> Condition<T>) -> Self {
-        self.plan.filter.push(condition(fields::<T>()).expression);
+    pub fn r#where<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
+        self.plan.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 

@@ -31,7 +31,7 @@ impl Session {
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         let (outcome, _) = flight.fly().await?;
-        self.tracker.wrote();
+        self.wrote_directly();
         Ok(outcome.keys)
     }
 
@@ -52,7 +52,9 @@ impl Session {
                 [statement] => connection.run_alone(statement).await,
                 _ => TransactionConnection::begin(connection).commit(statements).await,
             };
-            return resolve(&self.orm, answers).await;
+            let answers = resolve(&self.orm, answers).await?;
+            self.wrote_directly();
+            return Ok(answers);
         };
         let extent = Extent::Savepoint(connection.savepoint().map_err(plain)?);
         let mut open = OpenFlush::new(connection, extent);
@@ -62,7 +64,13 @@ impl Session {
             done.push(answer.map_err(|error| (error, Some(index)))?);
         }
         open.finish().map_err(plain)?;
-        self.tracker.wrote();
+        self.wrote_directly();
         Ok(done)
+    }
+
+    /// Notes that rows were written: what is read now is undone with the transaction, and what filters hide may be other rows.
+    pub(in crate::manager) fn wrote_directly(&self) {
+        self.tracker.wrote();
+        self.graph().sights.forget_rows();
     }
 }
