@@ -145,6 +145,7 @@ async fn only_entities_that_may_be_touched_become_stale() {
 async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
     let fixture = Fixture::new(library()).await;
     let em = rows(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
     let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
     book.write().title = "mine".into();
     em.native_update::<Book>().set(|b| b.title(), "theirs").set(|b| b.pages(), 8).await.unwrap();
@@ -154,6 +155,23 @@ async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
     assert_eq!((book.read().title.as_str(), book.read().pages, book.read().version), ("mine", Some(8), 2));
     assert_eq!(em.flush().await.unwrap().updated, 1);
     assert_eq!(fixture.rows("SELECT title, pages, version FROM book WHERE id = 1").await, ["mine|8|3"]);
+}
+
+#[tokio::test]
+async fn e6_a_find_flushes_pending_changes_of_stale_entities_over_their_rows() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let books = em.find::<Book>().order_by(|b| b.id().asc()).await.unwrap();
+    for book in &books {
+        book.write().title = "mine".into();
+    }
+    em.native_update::<Book>().set(|b| b.pages(), 8).await.unwrap();
+    em.native_delete::<Book>().filter(|b| b.id().eq(3)).await.unwrap();
+    fixture.forget();
+    assert_eq!(em.find::<Book>().filter(|b| b.title().eq("mine")).await.unwrap().len(), 2);
+    assert_eq!(fixture.flow(), ["SELECT", "SELECT", "SELECT", "UPDATE", "SELECT"]);
+    assert_eq!(fixture.rows(BOOKS).await, ["1|mine|8|1|3", "2|mine|8|1|3"]);
+    assert_eq!((books[0].read().pages, books[0].is_dirty(), books[2].state()), (Some(8), false, EntityState::Detached));
 }
 
 #[tokio::test]
