@@ -314,3 +314,30 @@ async fn filters_hold_for_writes_past_the_unit_of_work() {
     assert_eq!(em.native_delete::<Desk>().await.unwrap(), 0);
     assert_eq!(em.native_delete::<Desk>().without_filters().await.unwrap(), 3);
 }
+
+#[derive(Entity, Clone, Debug)]
+pub struct Paper {
+    #[primary_key]
+    pub id: i64,
+    #[property(unique)]
+    pub name: String,
+    pub text: Lazy<String>,
+}
+
+#[tokio::test]
+async fn lazy_columns_that_were_written_are_loaded_again() {
+    let fixture = Fixture::new(entities![Paper]).await;
+    let em = fixture.em();
+    let paper = |text: &str| NewPaper { name: "a".into(), text: text.into() };
+    em.insert(paper("first")).await.unwrap();
+    let loaded = em.find_one_or_fail::<Paper>(1, ()).await.unwrap();
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "first");
+    em.upsert(paper("second")).on_conflict(|p| p.name()).await.unwrap();
+    assert!(!loaded.read().text.is_loaded() && !loaded.is_dirty());
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "second");
+    em.native_update::<Paper>().set(|p| p.text().column(), "third").await.unwrap();
+    em.find_one::<Paper>(1, ()).await.unwrap();
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "third");
+    em.copy_in::<Paper>([NewPaper { name: "b".into(), text: "x".into() }]).await.unwrap();
+    assert_eq!(fixture.rows("SELECT name, text FROM paper ORDER BY name").await, ["a|third", "b|x"]);
+}
