@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, EntityObject, KeyColumnDef, PropertyDef, address};
 use crate::sql::{Sight, View};
 use crate::types::{Key, KeyPart, RowReader, RowView};
-use crate::unit_of_work::{UnitOfWork, adopt_version, merge};
+use crate::unit_of_work::{UnitOfWork, adopt_version, forget_lazy, merge};
 
 /// Takes in rows that have the columns of an entity from some offset on.
 pub(crate) struct Hydrator<'a> {
@@ -23,6 +23,8 @@ pub(crate) struct Hydrator<'a> {
     offset: usize,
     /// Whether fields that were changed are overwritten: a refresh.
     overwrite: bool,
+    /// Whether the rows are those that a statement has written.
+    is_written: bool,
     keep: Keep,
     /// How many entities of the type there were at the beginning: those behind them were made since, of rows that say
     /// nothing else than the ones to come.
@@ -70,6 +72,7 @@ impl<'a> Hydrator<'a> {
             entity,
             offset,
             overwrite,
+            is_written: false,
             keep,
             known,
             types_checked: false,
@@ -80,6 +83,11 @@ impl<'a> Hydrator<'a> {
             merged: FxHashSet::default(),
             sight: None,
         }
+    }
+
+    /// Notes that the rows are those that a statement has written.
+    pub(crate) fn written(self) -> Self {
+        Self { is_written: true, ..self }
     }
 
     /// Notes that the rows are read through the filters of a view.
@@ -128,6 +136,7 @@ impl<'a> Hydrator<'a> {
     /// as the database has them.
     pub(crate) fn take(&mut self, rows: &[RowView<'_>]) -> Result<(), Error> {
         let (graph, entity, offset) = (self.graph, self.entity, self.offset);
+        let how = (self.overwrite, self.is_written);
         let (mut made, mut known) = (Vec::new(), Vec::new());
         let outcome = self.look_up(rows, &mut made, &mut known);
         if let Some(sight) = &self.sight {
@@ -143,7 +152,7 @@ impl<'a> Hydrator<'a> {
             let mut reader = RowReader::new(row, offset, entity.meta.name);
             let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row, offset)?, graph.link())?;
             let mut merged = Ok(());
-            fresh.read(&mut |view| merged = take_in(graph, entity, &cell, view.value, self.overwrite))?;
+            fresh.read(&mut |view| merged = take_in(graph, entity, &cell, view.value, how))?;
             merged?;
         }
         Ok(())
@@ -213,9 +222,12 @@ fn take_in(
     entity: &EntityDef,
     cell: &Arc<dyn AnyCell>,
     fresh: &dyn EntityObject,
-    overwrite: bool,
+    (overwrite, is_written): (bool, bool),
 ) -> Result<(), Error> {
     merge(graph, entity, cell, fresh, overwrite)?;
+    if is_written || cell.is_stale() {
+        forget_lazy(graph, entity, cell, fresh)?;
+    }
     if cell.is_stale() {
         adopt_version(graph, entity, cell, fresh)?;
         cell.set_stale(false);

@@ -149,7 +149,8 @@ fn look<'a>(
             if seen.contains(&key) {
                 continue;
             }
-            if loader.refresh || graph.find_seen(loader.view, relation.target, &key).is_none() {
+            let known = graph.find_seen(loader.view, relation.target, &key);
+            if loader.refresh || known.is_none_or(|cell| cell.is_stale()) {
                 step.keys.push(key.clone());
             } else {
                 step.complete = false;

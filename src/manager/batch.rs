@@ -87,7 +87,8 @@ impl EntityManager {
             match wanted {
                 Wanted::Row(meta, key) => {
                     let entity = graph.metadata.of(meta())?.index;
-                    if graph.find_seen(&view, entity, &key).is_some() || !seen.insert((entity, key.clone())) {
+                    let known = graph.find_seen(&view, entity, &key);
+                    if known.is_some_and(|cell| !cell.is_stale()) || !seen.insert((entity, key.clone())) {
                         continue;
                     }
                     match rows.iter_mut().find(|(other, _)| std::ptr::eq(other(), meta())) {

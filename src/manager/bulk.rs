@@ -6,6 +6,7 @@ mod copy;
 mod filters;
 mod insert;
 mod native;
+mod stale;
 mod touched;
 mod upsert;
 mod written_rows;

@@ -138,6 +138,7 @@ impl Session {
             if mode == FlushMode::Auto && !self.writes_what_is_read(reads)? {
                 return Ok(());
             }
+            self.read_stale().await?;
             self.flush_unserialised(None).await?;
             let callbacks = self.flushed();
             drop(serial);

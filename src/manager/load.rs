@@ -99,6 +99,7 @@ impl<T: Entity> Ref<T> {
             if let Ok(id) = reference.try_id()
                 && em.load_together(Wanted::Row(T::meta, id.to_key())).await?
                 && let Some(loaded) = em.loaded::<T>(&id.to_key())?
+                && !loaded.any().is_stale()
             {
                 return Ok(loaded);
             }

@@ -107,6 +107,38 @@ pub(crate) fn adopt_next_version(
     adopted.map_or(Ok(()), |version| set_version(graph, cell, index, &*version))
 }
 
+/// Forgets the lazy columns of an entity whose row was written: what was loaded of them may be outdated. What the user has set
+/// stays.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+pub(crate) fn forget_lazy(
+    graph: &UnitOfWork,
+    entity: &EntityDef,
+    cell: &Arc<dyn AnyCell>,
+    fresh: &dyn EntityObject,
+) -> Result<(), Error> {
+    if entity.lazy_columns().next().is_none() {
+        return Ok(());
+    }
+    if graph.tracker.has_written() {
+        graph.tracker.keep_all(cell)?;
+    }
+    cell.write(&mut |value, mut baseline| {
+        for index in entity.lazy_columns() {
+            let unloaded = fresh.property(index);
+            match &mut baseline {
+                None => value.property_mut(index).assign(unloaded),
+                Some(baseline) if value.property(index).same(baseline.property(index), None) => {
+                    value.property_mut(index).assign(unloaded);
+                    baseline.property_mut(index).assign(unloaded);
+                }
+                Some(_) => {}
+            }
+        }
+    })
+}
+
 fn set_version(
     graph: &UnitOfWork,
     cell: &Arc<dyn AnyCell>,

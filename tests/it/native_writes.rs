@@ -158,6 +158,23 @@ async fn a3_pending_changes_stay_and_are_written_over_the_row_as_it_is() {
 }
 
 #[tokio::test]
+async fn e6_a_find_flushes_pending_changes_of_stale_entities_over_their_rows() {
+    let fixture = Fixture::new(library()).await;
+    let em = rows(&fixture).await;
+    let books = em.find::<Book>().order_by(|b| b.id().asc()).await.unwrap();
+    for book in &books {
+        book.write().title = "mine".into();
+    }
+    em.native_update::<Book>().set(|b| b.pages(), 8).await.unwrap();
+    em.native_delete::<Book>().filter(|b| b.id().eq(3)).await.unwrap();
+    fixture.forget();
+    assert_eq!(em.find::<Book>().filter(|b| b.title().eq("mine")).await.unwrap().len(), 2);
+    assert_eq!(fixture.flow(), ["SELECT", "SELECT", "SELECT", "UPDATE", "SELECT"]);
+    assert_eq!(fixture.rows(BOOKS).await, ["1|mine|8|1|3", "2|mine|8|1|3"]);
+    assert_eq!((books[0].read().pages, books[0].is_dirty(), books[2].state()), (Some(8), false, EntityState::Detached));
+}
+
+#[tokio::test]
 async fn what_was_deleted_leaves_the_manager_when_it_is_looked_for() {
     let fixture = Fixture::new(library()).await;
     let em = rows(&fixture).await;
@@ -297,4 +314,31 @@ async fn filters_hold_for_writes_past_the_unit_of_work() {
     assert_eq!(a.state(), EntityState::Managed);
     assert_eq!(em.native_delete::<Desk>().await.unwrap(), 0);
     assert_eq!(em.native_delete::<Desk>().without_filters().await.unwrap(), 3);
+}
+
+#[derive(Entity, Clone, Debug)]
+pub struct Paper {
+    #[primary_key]
+    pub id: i64,
+    #[property(unique)]
+    pub name: String,
+    pub text: Lazy<String>,
+}
+
+#[tokio::test]
+async fn lazy_columns_that_were_written_are_loaded_again() {
+    let fixture = Fixture::new(entities![Paper]).await;
+    let em = fixture.em();
+    let paper = |text: &str| NewPaper { name: "a".into(), text: text.into() };
+    em.insert(paper("first")).await.unwrap();
+    let loaded = em.find_one_or_fail::<Paper>(1, ()).await.unwrap();
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "first");
+    em.upsert(paper("second")).on_conflict(|p| p.name()).await.unwrap();
+    assert!(!loaded.read().text.is_loaded() && !loaded.is_dirty());
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "second");
+    em.native_update::<Paper>().set(|p| p.text().column(), "third").await.unwrap();
+    em.find_one::<Paper>(1, ()).await.unwrap();
+    assert_eq!(loaded.load(&em, |p| p.text()).await.unwrap(), "third");
+    em.copy_in::<Paper>([NewPaper { name: "b".into(), text: "x".into() }]).await.unwrap();
+    assert_eq!(fixture.rows("SELECT name, text FROM paper ORDER BY name").await, ["a|third", "b|x"]);
 }

@@ -167,7 +167,8 @@ impl EntityManager {
     /// condition, or else all of the type. They keep their values, until they are found again, by a `find` or by
     /// [`find_one`](Self::find_one), which reads a stale entity again though it is loaded. What they take in then is as
     /// with every find: fields with pending changes keep these. The version becomes that of the row, for the manager itself has made
-    /// it, so the next flush writes the pending changes over the row as it is now. A flush of a stale entity that was not found again is
+    /// it, so the next flush writes the pending changes over the row as it is now, also that which the find itself begins with
+    /// ([`FlushMode`](crate::FlushMode)). Another flush of a stale entity that was not found again is
     /// [`Error::OptimisticLock`], if it has a version.
     ///
     /// One round trip. Pending work is not flushed before. Outside of a transaction the statement commits; inside of one it is a

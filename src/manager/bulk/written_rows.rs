@@ -30,7 +30,7 @@ impl<'a> WrittenRows<'a> {
     /// # Errors
     /// As [`Hydrator::take`].
     pub(super) fn take(&mut self, rows: &[usize], answer: &Answer) -> Result<(), Error> {
-        let mut hydrator = Hydrator::new(self.graph, self.entity, false);
+        let mut hydrator = Hydrator::new(self.graph, self.entity, false).written();
         hydrator.take_rows(&answer.rows)?;
         for (row, cell) in answer.rows.iter().zip(hydrator.finish().0) {
             if raw(row, self.entity.width + 1) == Some(&[1]) {
@@ -65,7 +65,7 @@ pub(super) fn managed_rows(
     entity: &EntityDef,
     answer: &Answer,
 ) -> Result<Vec<Arc<dyn AnyCell>>, Error> {
-    let mut hydrator = Hydrator::new(graph, entity, false);
+    let mut hydrator = Hydrator::new(graph, entity, false).written();
     hydrator.take_rows(&answer.rows)?;
     let cells = hydrator.finish().0;
     for (row, cell) in answer.rows.iter().zip(&cells) {
