@@ -47,6 +47,7 @@ mod pages {
         types = "docs/src/types.md";
         writing = "docs/src/writing.md";
         finding = "docs/src/finding.md";
+        loading = "docs/src/loading.md";
         operators = "docs/src/operators.md";
         transactions = "docs/src/transactions.md";
         locking = "docs/src/locking.md";
