@@ -76,7 +76,8 @@ impl<T: Entity> Find<T> {
         self
     }
 
-    /// Loads relations along: one path or a tuple; a query a relation, all of one depth in one round trip.
+    /// Loads relations along: one path or a tuple, and [some items](crate::ToMany::with) of a relation to many. How many
+    /// statements and round trips that takes is said by the [`LoadStrategy`].
     pub fn populate<P: Populate<T>>(mut self, populate: impl FnOnce(T::Fields<T>) -> P) -> Self {
         populate(fields::<T>()).push_requests(&mut self.plan.populate);
         self
