@@ -65,8 +65,8 @@ async fn a1_a_loaded_key_is_found_without_sql() {
     // What is not loaded yet is all that is asked for.
     let tags = em.find_one::<Author>(id, ["books.tags.books"]).await.unwrap().unwrap();
     assert_eq!(tags, author);
-    assert_eq!(fixture.statements().len(), 2, "the links, and what they lead to");
     assert_eq!(fixture.log.round_trips(), 1);
+    assert_eq!(fixture.statements().len(), 2, "the links, and what they lead to");
 }
 
 #[tokio::test]
