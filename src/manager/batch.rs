@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
 use super::EntityManager;
+use super::flush_mode::{Readers, Reads};
 use crate::driver::LazyExecutor;
 use crate::entity::FieldPath;
 use crate::error::Error;
@@ -87,8 +88,8 @@ impl EntityManager {
             match wanted {
                 Wanted::Row(meta, key) => {
                     let entity = graph.metadata.of(meta())?.index;
-                    let known = graph.find_seen(&view, entity, &key);
-                    if known.is_some_and(|cell| !cell.is_stale()) || !seen.insert((entity, key.clone())) {
+                    let known = graph.find_seen(&view, entity, &key).is_some_and(|cell| !cell.is_stale());
+                    if known || !seen.insert((entity, key.clone())) {
                         continue;
                     }
                     match rows.iter_mut().find(|(other, _)| std::ptr::eq(other(), meta())) {
@@ -107,16 +108,21 @@ impl EntityManager {
                 Wanted::Relation(..) => {}
             }
         }
-        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&*self.session), None);
-        for (meta, mut keys) in rows {
-            keys.sort_unstable();
-            let filter = vec![Expression::Key { path: FieldPath::root(meta), keys }];
-            loader.find(&Selection { filter, ..Selection::all(meta()) }, &[], 0).await?;
-        }
         let mut trees = Vec::with_capacity(relations.len());
         for (entity, hops, cells) in relations {
             let meta = graph.metadata.entities[entity].meta;
             trees.push((entity, cells, PopulateNode::tree(meta, &[PopulateRequest::Hops(hops)])?));
+        }
+        let reads = trees.iter().map(|(entity, _, tree)| {
+            let entity = &graph.metadata.entities[*entity];
+            Reads::Entities { view: &view, selection: None, entity, tree }
+        });
+        let readers = Readers { session: &self.session, reads: reads.collect() };
+        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&readers), None);
+        for (meta, mut keys) in rows {
+            keys.sort_unstable();
+            let filter = vec![Expression::Key { path: FieldPath::root(meta), keys }];
+            loader.find(&Selection { filter, ..Selection::all(meta()) }, &[], 0).await?;
         }
         loader.populate_all(&trees).await
     }

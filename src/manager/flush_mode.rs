@@ -228,3 +228,20 @@ impl Connect for Reader<'_> {
         Box::pin(self.session.reader(self.reads))
     }
 }
+
+/// A session whose first query flushes before, for several queries.
+pub(super) struct Readers<'a> {
+    pub(super) session: &'a Session,
+    pub(super) reads: Vec<Reads<'a>>,
+}
+
+impl Connect for Readers<'_> {
+    fn connect(&self) -> BoxFuture<'_, Result<Executor, Error>> {
+        Box::pin(async move {
+            for reads in &self.reads {
+                self.session.flush_before(None, *reads).await?;
+            }
+            self.session.executor().await
+        })
+    }
+}

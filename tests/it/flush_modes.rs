@@ -120,6 +120,10 @@ async fn what_needs_no_query_flushes_nothing() {
     em.persist(NewBook { title: "Sketch".into(), author: ada.to_ref() });
     em.populate(&ada, "books").await.unwrap();
     assert_eq!(ada.read().books.len().unwrap(), 2, "the query of populate() flushes");
+    let em = fixture.em();
+    em.persist(NewTag { name: "streamed".into() });
+    let streamed: Vec<_> = futures_util::TryStreamExt::try_collect(em.find::<Tag>().stream()).await.unwrap();
+    assert_eq!(streamed.len(), 2, "and that of a stream");
 }
 
 #[tokio::test]

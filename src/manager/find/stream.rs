@@ -15,6 +15,7 @@ use crate::driver::{Executor, LazyExecutor, TransactionConnection};
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::loader::Loader;
+use crate::manager::flush_mode::Reads;
 use crate::manager::session::next_number;
 use crate::metadata::{AnyCell, Graph};
 use crate::query::{FindPlan, LoadStrategy, PopulateNode};
@@ -168,6 +169,9 @@ impl Reader {
             return Ok(deadline.limit(&executor, executor.run(&sql::fetch(&cursor.name, CHUNK))).await?.rows);
         }
         let graph = UnitOfWork::detached(&self.em.session.orm.metadata);
+        let (selection, entity) = (Some(&self.plan.selection), view.of(self.plan.selection.meta)?);
+        let reads = Reads::Entities { view, selection, entity, tree };
+        self.em.session.flush_before(self.plan.options.flush_mode, reads).await?;
         let executor = self.em.session.executor().await?;
         let query = self.loader(&graph, view, executor.clone()).statement(&self.plan.selection, tree)?;
         let cursor = Cursor::open(executor);
