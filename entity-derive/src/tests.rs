@@ -97,7 +97,7 @@ fn one_mistake_is_one_error() {
         parse_quote! { #[check(name = "x")] struct User { #[primary_key] id: i64 } },
         parse_quote! { #[index] struct User { #[primary_key] id: i64 } },
         parse_quote! { #[unique(id, where = "x", deferrable)] struct User { #[primary_key] id: i64 } },
-        parse_quote! { #[entity(repository = Users)] struct User { #[primary_key] id: i64 } },
+        parse_quote! { #[entity(repository = "Users")] struct User { #[primary_key] id: i64 } },
         parse_quote! { #[filter(name = "x")] struct User { #[primary_key] id: i64 } },
         parse_quote! { struct User { #[primary_key] id: i64, #[many_to_many(on_delete = "cascade")] tags: Collection<Tag> } },
         parse_quote! { struct User { #[primary_key] id: i64, #[many_to_many(mapped_by = users, fixed_order)] tags: Collection<Tag> } },
