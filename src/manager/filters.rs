@@ -73,7 +73,7 @@ impl ManagerFilters {
 fn check_names<'f>(filters: impl Iterator<Item = &'f Filter> + Clone, options: &FilterOptions) -> Result<(), Error> {
     for (name, _) in &options.named {
         if !filters.clone().any(|filter| filter.inner.name == *name) {
-            let mut known: Vec<&str> = filters.clone().map(|filter| filter.inner.name.as_str()).collect();
+            let mut known: Vec<&str> = filters.map(|filter| filter.inner.name.as_str()).collect();
             known.sort_unstable();
             known.dedup();
             let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };

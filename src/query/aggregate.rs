@@ -6,7 +6,7 @@ use std::ops::Deref;
 use super::condition::IntoCondition;
 use super::expr::{Expr, IntoExpr};
 use super::order::IntoOrder;
-use super::selectable::Selectable;
+use super::selectable::{Selectable, terms_of};
 use super::window::{WindowSpec, over};
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
@@ -128,8 +128,8 @@ pub fn count<R: Entity>() -> Aggregated<R, i64> {
 
 /// How many different values, or combinations of values, there are: `count(DISTINCT …)`. What is NULL does not count.
 pub fn count_distinct<R: Entity>(values: impl Selectable<R>) -> Aggregated<R, i64> {
-    let mut terms = super::selectable::terms_of(values);
-    let arguments = if terms.len() > 1 { vec![Term::Row(terms)] } else { terms.drain(..).collect() };
+    let terms = terms_of(values);
+    let arguments = if terms.len() > 1 { vec![Term::Row(terms)] } else { terms };
     let mut aggregate = Aggregate::new("count", arguments);
     aggregate.distinct = true;
     Aggregated::new(aggregate)
