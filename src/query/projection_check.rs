@@ -1,6 +1,7 @@
 //! Whether a field of a projection fits the entity's: asked by the code of `#[projection(entity = …)]`.
 
 use super::column::Column;
+use super::lazy::LazyColumn;
 use super::path::{ToMany, ToOne};
 use crate::entity::{Entity, Managed};
 use crate::metadata::ColumnType;
@@ -25,6 +26,10 @@ pub trait Projects<F, Kind> {}
 impl<R: Entity, V: ColumnType> Projects<V, AsColumn> for Column<R, V> {}
 #[diagnostic::do_not_recommend]
 impl<R: Entity, V: ScalarType> Projects<Option<V>, AsWider> for Column<R, V> {}
+#[diagnostic::do_not_recommend]
+impl<R: Entity, V: ColumnType> Projects<V, AsColumn> for LazyColumn<R, V> {}
+#[diagnostic::do_not_recommend]
+impl<R: Entity, V: ScalarType> Projects<Option<V>, AsWider> for LazyColumn<R, V> {}
 #[diagnostic::do_not_recommend]
 impl<R: Entity, T: Entity, P: Projection> Projects<P, AsOne> for ToOne<R, T, Managed<T>> {}
 #[diagnostic::do_not_recommend]

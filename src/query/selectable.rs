@@ -3,6 +3,7 @@
 use super::aggregate::Aggregated;
 use super::column::Column;
 use super::expr::Expr;
+use super::lazy::LazyColumn;
 use super::path::ToOne;
 use crate::entity::{Entity, FieldSet, Managed};
 use crate::error::Error;
@@ -59,6 +60,24 @@ macro_rules! one_value {
 }
 
 one_value!(Column Expr Aggregated);
+
+/// A lazy column is selected like every other.
+impl<R: Entity, V: ColumnType + RowValue> Selectable<R> for LazyColumn<R, V> {
+    type Output = V;
+
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_selected(self, terms: &mut Vec<SelectedTerm>) {
+        self.column().push_selected(terms);
+    }
+
+    fn push_shapes(shapes: &mut Vec<ColumnShape>) {
+        shapes.push(V::SHAPE);
+    }
+
+    fn read_selected(row: &mut ColumnReader<'_>) -> Result<V, Error> {
+        V::read_value(row)
+    }
+}
 
 macro_rules! key_of_relation {
     ($loaded:ty => $output:ty: |$key:ident, $row:ident| $value:expr) => {

@@ -184,3 +184,31 @@ async fn aggregates_are_read_as_their_rust_type_whatever_the_column_is() {
     let all = Some(vec![SaleState::Paid, SaleState::Paid, SaleState::Open]);
     assert_eq!(states.one_or_fail().await.unwrap(), (Some(SaleState::Open), all));
 }
+
+/// A large column, which is left out when the entity is read.
+#[derive(Entity, Clone, Debug)]
+struct Scan {
+    #[primary_key]
+    id: i64,
+    pages: Lazy<String>,
+    notes: Lazy<Option<String>>,
+}
+
+#[derive(Projection, Debug, PartialEq)]
+#[projection(entity = Scan)]
+struct ScanCard {
+    id: i64,
+    pages: String,
+    notes: Option<String>,
+}
+
+#[tokio::test]
+async fn lazy_columns_are_selected_like_others() {
+    let fixture = Fixture::new(entities![Scan]).await;
+    let em = fixture.em();
+    fixture.database.execute("INSERT INTO scan (pages, notes) VALUES ('long', NULL)").await.unwrap();
+    let scans = em.find::<Scan>().select(|s| (s.id(), s.pages(), s.notes()));
+    assert_eq!(scans.await.unwrap(), [(1, "long".to_owned(), None)]);
+    let card = em.find::<Scan>().into::<ScanCard>().one_or_fail().await.unwrap();
+    assert_eq!(card, ScanCard { id: 1, pages: "long".into(), notes: None });
+}
