@@ -6,7 +6,7 @@ use std::ops::Deref;
 use super::condition::IntoCondition;
 use super::expr::{Expr, IntoExpr};
 use super::order::IntoOrder;
-use super::selectable::{Selectable, terms_of};
+use super::selectable::Selectable;
 use super::window::{WindowSpec, over};
 use crate::entity::Entity;
 use crate::metadata::ColumnType;

@@ -16,7 +16,7 @@ async fn ada() -> (Fixture, EntityManager, Managed<Author>, Managed<Book>) {
     let em = fixture.em();
     let ada = em.persist(NewAuthor { name: "Ada".into() });
     let book = em.persist(NewBook { title: "Notes".into(), author: ada.to_ref() });
-    book.write().tags.add(&em.persist(NewTag { name: "maths".into() }));
+    book.write().tags.add(em.persist(NewTag { name: "maths".into() }));
     em.flush().await.unwrap();
     fixture.forget();
     (fixture, em, ada, book)

@@ -82,7 +82,7 @@ async fn asia() -> (Fixture, EntityManager) {
     let silom = em.persist(NewStreet { city: bangkok.to_ref(), name: "Silom".into() });
     em.persist(NewFlag { country: siam.to_ref(), colors: "white elephant".into() });
     for code in ["th", "en"] {
-        siam.write().languages.add(&em.persist(NewLanguage { code: code.into() }));
+        siam.write().languages.add(em.persist(NewLanguage { code: code.into() }));
     }
     let anna = em.create(NewTraveller { name: "Anna".into(), home: siam.to_ref() });
     anna.write().hotel = Some(silom.to_ref());

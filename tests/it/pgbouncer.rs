@@ -120,7 +120,7 @@ async fn everything_works_in_transaction_mode_without_prepared_statements() {
     for author in &authors {
         for number in 0..3 {
             let book = em.persist(NewBook { title: format!("book {number}"), author: author.to_ref() });
-            book.write().tags.add(&em.persist(NewTag { name: format!("{}/{number}", author.read().name) }));
+            book.write().tags.add(em.persist(NewTag { name: format!("{}/{number}", author.read().name) }));
         }
     }
     let summary = em.flush().await.unwrap();

@@ -19,7 +19,7 @@ async fn with_rows(fixture: &Fixture) {
     let ada = em.persist(NewAuthor { name: "Ada".into() });
     let notes = em.persist(NewBook { title: "Notes".into(), author: ada.to_ref() });
     em.persist(NewBook { title: "Letters".into(), author: ada.to_ref() });
-    notes.write().tags.add(&em.persist(NewTag { name: "maths".into() }));
+    notes.write().tags.add(em.persist(NewTag { name: "maths".into() }));
     em.flush().await.unwrap();
     fixture.forget();
 }

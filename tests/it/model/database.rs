@@ -37,7 +37,10 @@ impl Database {
     }
 
     pub fn em(&self) -> EntityManager {
-        self.fixture.em()
+        let em = self.fixture.em();
+        // Stories say themselves what is flushed when.
+        em.set_flush_mode(howdah::FlushMode::Commit);
+        em
     }
 
     pub fn log(&self) -> &StatementLog {
