@@ -20,13 +20,14 @@ type Found<T> = Loading<Result<Option<Managed<T>>, Error>>;
 /// The verbs of an [`EntityManager`] for one type of entities: made by [`EntityManager::repository`].
 ///
 /// It is a cheap handle to the manager: what it loads and persists is that manager's, and written by its flush.
-pub struct Repository<T: Entity> {
+pub struct Repository<T> {
     em: EntityManager,
     entity: PhantomData<fn() -> T>,
 }
 
 /// An entity with its repository: implemented by `#[derive(Entity)]`, with the type that `#[entity(repository = …)]` names.
-pub trait HasRepository: Entity {
+// Without `Entity`: an entity that lacks something would be told so twice.
+pub trait HasRepository: Sized {
     /// What [`EntityManager::repository`] answers with.
     type Repository: RepositoryOf<Self>;
 }
@@ -37,13 +38,13 @@ pub trait HasRepository: Entity {
     label = "cannot be made from a `Repository<{T}>`",
     note = "implement `From<howdah::Repository<{T}>>` for it, and `Deref<Target = howdah::Repository<{T}>>` to have its verbs"
 )]
-pub trait RepositoryOf<T: Entity>: Sized {
+pub trait RepositoryOf<T>: Sized {
     /// Makes the repository.
     fn of(repository: Repository<T>) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Entity, R: From<Repository<T>>> RepositoryOf<T> for R {
+impl<T, R: From<Repository<T>>> RepositoryOf<T> for R {
     fn of(repository: Repository<T>) -> Self {
         repository.into()
     }
@@ -101,12 +102,12 @@ impl EntityManager {
     /// # Ok(())
     /// # });
     /// ```
-    pub fn repository<T: HasRepository>(&self) -> T::Repository {
+    pub fn repository<T: Entity + HasRepository>(&self) -> T::Repository {
         T::Repository::of(Repository { em: self.clone(), entity: PhantomData })
     }
 }
 
-impl<T: Entity> Clone for Repository<T> {
+impl<T> Clone for Repository<T> {
     fn clone(&self) -> Self {
         Self { em: self.em.clone(), entity: PhantomData }
     }
