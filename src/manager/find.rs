@@ -258,7 +258,7 @@ impl EntityManager {
             CriteriaKind::Condition(expression) => {
                 let selection = Selection { filter: vec![*expression], limit: Some(1), ..Selection::all(meta) };
                 let plan = FindPlan { populate, strategy, ..FindPlan::of(selection) };
-                return Ok(self.find_plan(graph, &plan).await?.into_iter().next());
+                return Ok(Box::pin(self.find_plan(graph, &plan)).await?.into_iter().next());
             }
         };
         let entity = graph.metadata.of(meta)?;
@@ -273,33 +273,37 @@ impl EntityManager {
         if let (Some(cell), true) = (&known, tree.is_empty()) {
             return Ok(Some(Arc::clone(cell)));
         }
-        let filter = vec![Expression::Key { path: FieldPath::root(root), keys: vec![key.clone()] }];
-        let selection = Selection { filter, ..Selection::all(meta) };
-        let asked = if known.is_none() { Some(&selection) } else { None };
-        let reads = Reads::Entities { view: &view, selection: asked, entity, tree: &tree };
-        let reader = Reader { session: &self.session, reads };
-        let mut loader = self.loader(graph, &view, LazyExecutor::new(&reader), strategy);
-        let found = match known {
-            Some(cell) => {
-                loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
-                Some(cell)
+        // Boxed: what is known is answered without making room for all of this.
+        Box::pin(async move {
+            let filter = vec![Expression::Key { path: FieldPath::root(root), keys: vec![key.clone()] }];
+            let selection = Selection { filter, ..Selection::all(meta) };
+            let asked = if known.is_none() { Some(&selection) } else { None };
+            let reads = Reads::Entities { view: &view, selection: asked, entity, tree: &tree };
+            let reader = Reader { session: &self.session, reads };
+            let mut loader = self.loader(graph, &view, LazyExecutor::new(&reader), strategy);
+            let found = match known {
+                Some(cell) => {
+                    loader.populate(entity.index, vec![Arc::clone(&cell)], &tree).await?;
+                    Some(cell)
+                }
+                None if tree.is_empty() => {
+                    let statement = [sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?];
+                    let reads = Reads::Statements(&statement);
+                    let answer = self.session.reader(reads).await?.run(&statement[0]).await?;
+                    let mut hydrator = Hydrator::new(graph, entity, false).through(&view);
+                    hydrator.take_rows(&answer.rows)?;
+                    hydrator.finish().0.into_iter().next()
+                }
+                // What the key is known of need not wait for the row (rule E2).
+                None => loader.find(&selection, &tree, 1).await?.into_iter().next(),
+            };
+            // A row that filters hide may be there.
+            if let (None, Some(gone), false) = (&found, stale, view.is_filtered(entity.index)) {
+                graph.detach(&gone);
             }
-            None if tree.is_empty() => {
-                let statement = [sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?];
-                let reads = Reads::Statements(&statement);
-                let answer = self.session.reader(reads).await?.run(&statement[0]).await?;
-                let mut hydrator = Hydrator::new(graph, entity, false).through(&view);
-                hydrator.take_rows(&answer.rows)?;
-                hydrator.finish().0.into_iter().next()
-            }
-            // What the key is known of need not wait for the row (rule E2).
-            None => loader.find(&selection, &tree, 1).await?.into_iter().next(),
-        };
-        // A row that filters hide may be there.
-        if let (None, Some(gone), false) = (&found, stale, view.is_filtered(entity.index)) {
-            graph.detach(&gone);
-        }
-        Ok(found)
+            Ok(found)
+        })
+        .await
     }
 
     async fn refresh_cell(&self, cell: Arc<dyn AnyCell>) -> Result<(), Error> {
