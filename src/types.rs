@@ -36,7 +36,7 @@ pub use projection::{
     ProjectionFieldMeta, ProjectionMeta, RowValue,
 };
 pub use row::RowReader;
-pub(crate) use row::{RawColumn, RowView, read_record};
+pub(crate) use row::{Fields, RawColumn, RowView, read_record};
 pub use sql_value::SqlValue;
 pub use version::{Version, VersionType};
 

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, EntityObject, KeyColumnDef, PropertyDef, address};
 use crate::sql::{Sight, View};
-use crate::types::{Key, KeyPart, RowReader, RowView};
+use crate::types::{Fields, Key, KeyPart, RowReader, RowView};
 use crate::unit_of_work::{UnitOfWork, adopt_version, forget_lazy, merge};
 
 /// Takes in rows that have the columns of an entity from some offset on.
@@ -148,9 +148,11 @@ impl<'a> Hydrator<'a> {
         if self.is_outdated {
             return Ok(());
         }
+        let mut space = Vec::new();
         for (cell, row) in known {
-            let mut reader = RowReader::new(row, offset, entity.meta.name);
-            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, row, offset)?, graph.link())?;
+            let fields = row.fields(offset, entity.width, &mut space);
+            let mut reader = RowReader::new(fields, row, offset, entity.meta.name);
+            let fresh = (entity.meta.hydrate)(&mut reader, key_of(entity, fields)?, graph.link())?;
             let mut merged = Ok(());
             fresh.read(&mut |view| merged = take_in(graph, entity, &cell, view.value, how))?;
             merged?;
@@ -173,13 +175,13 @@ impl<'a> Hydrator<'a> {
         let keep_made = graph.tracker.keeps_reads();
         let mut map = graph.map.lock();
         let by_key = map.of(entity.index);
+        let mut space = Vec::with_capacity(entity.width);
         for row in rows {
-            let key = match keep {
-                Keep::EachRow => key_of(entity, *row, offset)?,
-                Keep::Distinct | Keep::Nothing => match key_at(entity, *row, offset) {
-                    Some(key) => key,
-                    None => continue,
-                },
+            let fields = row.fields(offset, entity.width, &mut space);
+            let key = match key_in_fields(entity, fields) {
+                Some(key) => key,
+                None if keep == Keep::EachRow => return Err(no_key(entity)),
+                None => continue,
             };
             let cell = match by_key.entry(key) {
                 Entry::Occupied(entry) => {
@@ -196,7 +198,7 @@ impl<'a> Hydrator<'a> {
                 }
                 Entry::Vacant(entry) => {
                     let key = entry.key().clone();
-                    let mut reader = RowReader::new(*row, offset, entity_name(entity));
+                    let mut reader = RowReader::new(fields, *row, offset, entity.meta.name);
                     let cell = (entity.meta.hydrate)(&mut reader, key, graph.link())?;
                     if keep_made {
                         made.push(Arc::clone(&cell));
@@ -235,16 +237,29 @@ fn take_in(
     Ok(())
 }
 
-const fn entity_name(entity: &EntityDef) -> &'static str {
-    entity.meta.name
-}
-
 /// The key that stands in these columns; `None` if one of them is NULL.
 pub(super) fn key_in<'c>(
     row: RowView<'_>,
     columns: impl IntoIterator<Item = (usize, &'c KeyColumnDef)>,
 ) -> Option<Key> {
-    let part = |(offset, column): (usize, &KeyColumnDef)| KeyPart::decode(column.pg, row.raw(offset).ok()??);
+    key_of_columns(columns, &|index| row.raw(index).ok().flatten())
+}
+
+/// The key of the entity whose columns begin at an offset; `None` if there is none.
+pub(super) fn key_at(entity: &EntityDef, row: RowView<'_>, offset: usize) -> Option<Key> {
+    key_in(row, entity.key_offsets.iter().map(|column| offset + column).zip(&entity.key))
+}
+
+/// The key of the entity whose fields these are; `None` if there is none.
+fn key_in_fields(entity: &EntityDef, fields: &Fields<'_>) -> Option<Key> {
+    key_of_columns(entity.key_offsets.iter().copied().zip(&entity.key), &|index| fields.get(index).copied().flatten())
+}
+
+fn key_of_columns<'c, 'r>(
+    columns: impl IntoIterator<Item = (usize, &'c KeyColumnDef)>,
+    raw: &impl Fn(usize) -> Option<&'r [u8]>,
+) -> Option<Key> {
+    let part = |(index, column): (usize, &KeyColumnDef)| KeyPart::decode(column.pg, raw(index)?);
     let mut columns = columns.into_iter();
     let first = part(columns.next()?)?;
     // Most keys have one column: they need no list.
@@ -256,17 +271,17 @@ pub(super) fn key_in<'c>(
     Key::from_parts(parts)
 }
 
-/// The key of the entity whose columns begin at an offset; `None` if there is none.
-pub(super) fn key_at(entity: &EntityDef, row: RowView<'_>, offset: usize) -> Option<Key> {
-    key_in(row, entity.key_offsets.iter().map(|column| offset + column).zip(&entity.key))
+fn key_of(entity: &EntityDef, fields: &Fields<'_>) -> Result<Key, Error> {
+    key_in_fields(entity, fields).ok_or_else(|| no_key(entity))
 }
 
-fn key_of(entity: &EntityDef, row: RowView<'_>, offset: usize) -> Result<Key, Error> {
-    key_at(entity, row, offset).ok_or_else(|| Error::Conversion {
+#[cold]
+fn no_key(entity: &EntityDef) -> Error {
+    Error::Conversion {
         entity: entity.meta.name,
         column: entity.key.first().map(|column| column.name.clone()).unwrap_or_default(),
         message: "the key is NULL or of another type".to_owned(),
-    })
+    }
 }
 
 fn check_types(entity: &EntityDef, type_of: &dyn Fn(usize) -> Option<Type>) -> Result<(), Error> {

@@ -31,7 +31,31 @@ pub(crate) enum RowView<'a> {
     Record(&'a [Option<&'a [u8]>]),
 }
 
+/// The bytes of the columns that a reader looks at.
+pub(crate) type Fields<'a> = [Option<&'a [u8]>];
+
 impl<'a> RowView<'a> {
+    /// The bytes of the columns from `start` on, at most `width`. They are found once a row: looking for each when it is
+    /// read would go through the driver's checks at each value. `space` is for use by row after row.
+    pub(crate) fn fields<'s>(
+        self,
+        start: usize,
+        width: usize,
+        space: &'s mut Vec<Option<&'a [u8]>>,
+    ) -> &'s Fields<'a> {
+        match self {
+            Self::Row(row) => {
+                space.clear();
+                let end = row.len().min(start + width);
+                // Any column can be read as its bytes.
+                let raw = |index| row.try_get::<usize, RawColumn<'a>>(index).ok().and_then(|column| column.0);
+                space.extend((start..end).map(raw));
+                space
+            }
+            Self::Record(fields) => fields.get(start..fields.len().min(start + width)).unwrap_or_default(),
+        }
+    }
+
     /// The bytes of a column.
     pub(crate) fn raw(self, index: usize) -> Result<Option<&'a [u8]>, String> {
         match self {
@@ -94,25 +118,33 @@ fn broken_record() -> ConversionError {
 /// A cursor over the columns of one row.
 #[derive(Debug)]
 pub struct RowReader<'a> {
-    row: RowView<'a>,
+    fields: &'a Fields<'a>,
     next: usize,
+    /// For messages: the row, where the fields begin in it, and what is read.
+    row: RowView<'a>,
+    start: usize,
     entity: &'static str,
 }
 
 impl<'a> RowReader<'a> {
-    /// A reader that starts at column `start`.
-    pub(crate) const fn new(row: RowView<'a>, start: usize, entity: &'static str) -> Self {
-        Self { row, next: start, entity }
+    /// A reader of the fields that `row` has from column `start` on.
+    pub(crate) const fn new(fields: &'a Fields<'a>, row: RowView<'a>, start: usize, entity: &'static str) -> Self {
+        Self { fields, next: 0, row, start, entity }
     }
 
     /// The bytes of the next column.
     ///
     /// # Errors
     /// [`Error::Conversion`] if the row has no more columns.
+    #[inline]
     pub fn next_raw(&mut self) -> Result<Option<&'a [u8]>, Error> {
-        let index = self.next;
-        self.next += 1;
-        self.row.raw(index).map_err(|message| self.conversion(index, message))
+        match self.fields.get(self.next) {
+            Some(field) => {
+                self.next += 1;
+                Ok(*field)
+            }
+            None => Err(self.missing()),
+        }
     }
 
     /// Reads the next column, which must not be NULL.
@@ -122,7 +154,7 @@ impl<'a> RowReader<'a> {
     pub fn next_value<T: ScalarType>(&mut self) -> Result<T, Error> {
         match self.next_raw()? {
             Some(raw) => T::decode(raw).map_err(|error| self.failed(error)),
-            None => Err(self.conversion(self.next - 1, "NULL in a field that is not an Option".into())),
+            None => Err(self.null()),
         }
     }
 
@@ -138,6 +170,16 @@ impl<'a> RowReader<'a> {
     }
 
     #[cold]
+    fn missing(&self) -> Error {
+        self.conversion(self.next, "there is no such column".to_owned())
+    }
+
+    #[cold]
+    fn null(&self) -> Error {
+        self.conversion(self.next - 1, "NULL in a field that is not an Option".to_owned())
+    }
+
+    #[cold]
     fn failed(&self, error: ConversionError) -> Error {
         self.conversion(self.next - 1, error.message)
     }
@@ -145,7 +187,7 @@ impl<'a> RowReader<'a> {
     /// An error that names the entity and the column.
     #[cold]
     pub(crate) fn conversion(&self, index: usize, message: String) -> Error {
-        Error::Conversion { entity: self.entity, column: self.row.name(index), message }
+        Error::Conversion { entity: self.entity, column: self.row.name(self.start + index), message }
     }
 
     /// The error for NULL where a key was needed.

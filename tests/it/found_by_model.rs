@@ -155,3 +155,26 @@ async fn c14_what_is_persisted_again_is_linked_to_what_it_holds() {
     assert_eq!(tag.read().people.items().unwrap(), [ada]);
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
 }
+
+#[tokio::test]
+async fn c14_a_collection_takes_in_what_has_referred_to_an_entity_that_was_deleted() {
+    let Office { fixture, em, ada, bob, .. } = Office::new().await;
+    let eve = em.create(NewPerson { name: "Eve".into(), age: 30 });
+    let draft = em.create(NewNote { text: "draft".into(), person: eve.to_ref() });
+    em.persist(&eve);
+    em.flush().await.unwrap();
+    em.remove(&eve);
+    em.flush().await.unwrap();
+    fixture.forget();
+
+    // Of its own it cannot be written.
+    em.persist(&draft);
+    let error = em.flush().await.unwrap_err();
+    assert!(matches!(error, Error::Detached { entity: "Person" }), "{error:?}");
+    assert_eq!(fixture.statements(), [""; 0]);
+
+    bob.write().notes.add(&draft);
+    assert_eq!(em.flush().await.unwrap().inserted, 1);
+    assert_eq!(fixture.rows(&format!("{NOTES} ORDER BY text")).await, ["draft|Bob", "note|Ada"]);
+    assert_eq!((ada.read().notes.len().unwrap(), draft.read().person.id()), (1, bob.id()));
+}

@@ -101,12 +101,13 @@ impl<T: Entity> NativeDelete<T> {
     /// As awaiting the delete.
     pub async fn returning(self) -> Result<Vec<T>, Error> {
         let answer = delete(&self.em, T::meta(), &self.filter, &self.filters, true).await?;
-        let link = GraphLink::none();
-        answer
-            .rows
-            .iter()
-            .map(|row| T::hydrate(&mut RowReader::new(RowView::Row(row), 0, T::meta().name), &link))
-            .collect()
+        let (link, mut space) = (GraphLink::none(), Vec::new());
+        let value = |row| {
+            let view = RowView::Row(row);
+            let fields = view.fields(0, row.len(), &mut space);
+            T::hydrate(&mut RowReader::new(fields, view, 0, T::meta().name), &link)
+        };
+        answer.rows.iter().map(value).collect()
     }
 }
 

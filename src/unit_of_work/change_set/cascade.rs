@@ -158,6 +158,11 @@ impl Collector<'_> {
         self.node_of(cell).is_some_and(|index| self.nodes[index].role == Role::Nothing)
     }
 
+    /// Whether the entity was deleted, or is not tracked any more.
+    fn is_gone(&self, cell: &Arc<dyn AnyCell>) -> bool {
+        self.graph.owns(&**cell) && matches!(cell.lifecycle(), Lifecycle::Removed | Lifecycle::Detached)
+    }
+
     fn follow_reference(
         &mut self,
         index: usize,
@@ -168,6 +173,8 @@ impl Collector<'_> {
         let name = self.entity(self.nodes[index].entity).property_name(property);
         match target {
             ReferenceTarget::Lost => Err(Error::Detached { entity: (relation.meta.target)().name }),
+            // A collection may take the entity over: what the relation refers to in the end is looked at then.
+            ReferenceTarget::Cell(item) if !relation.is_inverse_one_to_one() && self.is_gone(&item) => Ok(()),
             ReferenceTarget::Cell(item) => {
                 // A persisted entity that was dropped by remove() is meant again: something refers to it.
                 if item.lifecycle() == Lifecycle::New && self.is_dropped(&item) && relation.meta.cascade_persist {

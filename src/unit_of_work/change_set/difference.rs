@@ -99,6 +99,9 @@ impl Collector<'_> {
             ReferenceTarget::Key(key) => Ok(Target::Key(key)),
             ReferenceTarget::Cell(cell) => match self.node_of(&cell).and_then(|node| inserted[node]) {
                 Some(position) => Ok(Target::Row(position)),
+                None if matches!(cell.lifecycle(), Lifecycle::Removed | Lifecycle::Detached) => {
+                    Err(Error::Detached { entity: cell.meta().name })
+                }
                 None => {
                     let message = format!(
                         "{}.{} refers to a new {} that is not persisted or was removed",
