@@ -61,11 +61,12 @@ impl Loader<'_> {
         forest.add_roots(entity, selection, nodes, depth);
         let (taken, is_one_moment) = if forest.parts.len() > 1 {
             let owners = forest.parts.iter().map(|_| None).collect();
-            self.fly(&forest, owners).await?
+            Box::pin(self.fly(&forest, owners)).await?
         } else {
             // Rows are taken in as they arrive.
             let statement = crate::sql::select(self.view, selection, &forest.parts[0].shape)?;
             let mut intake = Intake::new(self.graph, &forest, 0);
+            intake.expect(selection.limit.unwrap_or_default());
             let executor = self.executor.get().await?;
             executor.stream(&statement, &mut |rows| intake.take_roots(rows)).await?;
             (vec![intake.finish()], true)
@@ -86,7 +87,8 @@ impl Loader<'_> {
             let fresh = roots.fresh && forest.parts.len() == 1;
             vec![Branch { entity, cells: cells.clone(), nodes: nodes.iter().collect(), fresh, asked: depth }]
         };
-        self.walk(branches).await?;
+        // Boxed: finds without relations need no room for it.
+        Box::pin(self.walk(branches)).await?;
         Ok(cells)
     }
 

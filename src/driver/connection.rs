@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use deadpool_postgres::Object;
-use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, TryStreamExt};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream, SimpleQueryMessage};
 
@@ -208,12 +208,24 @@ impl Connection {
     /// What the server answered, or what `take` did not accept.
     pub(super) async fn hand_over(&self, mut started: Started<'_>, take: RowSink<'_>) -> Result<(), Error> {
         let mut some = Vec::with_capacity(ROWS_AT_A_TIME);
-        while let Some(row) = started.rows.try_next().await.map_err(|error| self.error(error))? {
-            some.push(row);
-            if some.len() == ROWS_AT_A_TIME {
-                take(&some)?;
-                some.clear();
+        loop {
+            let has_more = poll_fn(|context| {
+                while some.len() < ROWS_AT_A_TIME {
+                    match started.rows.as_mut().poll_next(context) {
+                        Poll::Ready(Some(Ok(row))) => some.push(row),
+                        Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                        Poll::Ready(None) => return Poll::Ready(Ok(false)),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Poll::Ready(Ok(true))
+            });
+            let has_more = has_more.await.map_err(|error| self.error(error))?;
+            if !has_more {
+                break;
             }
+            take(&some)?;
+            some.clear();
         }
         started.finish().await;
         take(&some)

@@ -1,6 +1,6 @@
 //! `COPY … FROM STDIN`: rows are sent as they come, and the server has them only when the copy is finished.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -48,10 +48,10 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first; [`Error::TransactionAborted`] if the transaction has
     /// ended.
     pub(crate) async fn copy_in(&self, text: &str) -> Result<CopyIn, Error> {
-        let statement = self.while_open(self.connection().prepare_copy(text)).await?;
+        let statement = self.while_open(pin!(self.connection().prepare_copy(text))).await?;
         self.note(statement.as_ref().err());
         self.settle().await?;
-        let begun = self.while_open(self.connection().begin_copy(&statement?)).await?;
+        let begun = self.while_open(pin!(self.connection().begin_copy(&statement?))).await?;
         self.note(begun.as_ref().err());
         begun
     }

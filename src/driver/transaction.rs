@@ -4,7 +4,7 @@
 //! the next statement and cost no trip of their own (rule D1).
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -181,7 +181,7 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first; [`Error::TransactionAborted`] if the transaction has
     /// ended.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<Answer, Error> {
-        let answer = self.while_open(self.connection.run(statement)).await?;
+        let answer = self.while_open(pin!(self.connection.run(statement))).await?;
         self.note(answer.as_ref().err());
         self.settle().await?;
         answer
@@ -194,7 +194,7 @@ impl TransactionConnection {
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
         // Only sending needs the transaction to be open: `take` locks entities.
-        let streamed = match self.while_open(self.connection.begin_stream(statement)).await? {
+        let streamed = match self.while_open(pin!(self.connection.begin_stream(statement))).await? {
             Ok(started) => self.connection.hand_over(started, take).await,
             Err(error) => Err(error),
         };
@@ -209,7 +209,7 @@ impl TransactionConnection {
     /// What the server answered to a posted statement; the statements have their own answers.
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn run_all(&self, statements: &[Statement]) -> Result<Vec<Result<Answer, Error>>, Error> {
-        let answers = self.while_open(self.connection.run_all(statements)).await?;
+        let answers = self.while_open(pin!(self.connection.run_all(statements))).await?;
         self.note(answers.iter().find_map(|answer| answer.as_ref().err()));
         self.settle().await?;
         Ok(answers)
@@ -221,10 +221,12 @@ impl TransactionConnection {
     }
 
     /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer.
-    pub(super) async fn while_open<T>(&self, request: impl Future<Output = T>) -> Result<T, Error> {
-        let mut request = pin!(request);
+    pub(super) fn while_open<T, R: Future<Output = T>>(
+        &self,
+        mut request: Pin<&mut R>,
+    ) -> impl Future<Output = Result<T, Error>> {
         let mut is_sent = false;
-        poll_fn(|context| {
+        poll_fn(move |context| {
             let guard = if is_sent { None } else { Some(self.sent.lock()) };
             if guard.as_ref().is_some_and(|sent| !sent.open) {
                 return Poll::Ready(Err(Error::TransactionAborted));
@@ -232,7 +234,6 @@ impl TransactionConnection {
             is_sent = true;
             request.as_mut().poll(context).map(Ok)
         })
-        .await
     }
 
     /// Notes that the server has failed the transaction. What only this side did not accept has not.

@@ -40,6 +40,8 @@ pub(crate) struct Hydrator<'a> {
     merged: FxHashSet<usize>,
     /// The filters that the rows are read through.
     sight: Option<Sight>,
+    /// How many rows there may be more: what a limit says.
+    expected: usize,
 }
 
 /// Which entities are asked for afterwards.
@@ -82,7 +84,13 @@ impl<'a> Hydrator<'a> {
             seen: FxHashSet::default(),
             merged: FxHashSet::default(),
             sight: None,
+            expected: 0,
         }
+    }
+
+    /// Notes how many rows there are at most, to make room for them.
+    pub(crate) fn expect(&mut self, rows: u64) {
+        self.expected = usize::try_from(rows).unwrap_or_default();
     }
 
     /// Notes that the rows are those that a statement has written.
@@ -169,12 +177,21 @@ impl<'a> Hydrator<'a> {
         known: &mut Vec<(Arc<dyn AnyCell>, RowView<'r>)>,
     ) -> Result<(), Error> {
         let (graph, entity, offset, keep) = (self.graph, self.entity, self.offset, self.keep);
-        if keep == Keep::EachRow {
-            self.cells.reserve(rows.len());
-        }
         let keep_made = graph.tracker.keeps_reads();
         let mut map = graph.map.lock();
         let by_key = map.of(entity.index);
+        if keep == Keep::EachRow {
+            // A limit may be far beyond the rows that there are: it is believed by and by.
+            let most = 4 * (self.cells.len() + rows.len());
+            let room = rows.len().max(self.expected.min(most));
+            self.expected = self.expected.saturating_sub(rows.len());
+            if self.cells.capacity() < self.cells.len() + rows.len() {
+                self.cells.reserve(room);
+            }
+            if by_key.capacity() < by_key.len() + rows.len() {
+                by_key.reserve(room);
+            }
+        }
         let mut space = Vec::with_capacity(entity.width);
         for row in rows {
             let fields = row.fields(offset, entity.width, &mut space);

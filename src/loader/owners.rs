@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use super::Cells;
 use crate::error::Error;
@@ -12,52 +13,45 @@ use crate::sql::Sight;
 use crate::types::Key;
 use crate::unit_of_work::UnitOfWork;
 
-/// Owners by their keys.
+/// Owners by their keys, in the order in which they came.
 pub(super) struct Owners {
-    places: FxHashMap<Key, usize>,
-    list: Vec<Owner>,
+    owners: IndexMap<Key, Owner, FxBuildHasher>,
     /// Where the last one was: rows of one owner often come in a row.
-    last: Option<(Key, usize)>,
+    last: Option<usize>,
+    /// What was found, with the places of the owners: one list for all, for most owners have few items.
+    given: Vec<(usize, Arc<dyn AnyCell>)>,
 }
 
-struct Owner {
-    /// `None` if its collection is to stay as it is.
-    cell: Option<Arc<dyn AnyCell>>,
-    items: Cells,
-}
+/// `None` if its collection is to stay as it is.
+type Owner = Option<Arc<dyn AnyCell>>;
 
 impl Owners {
     pub(super) fn new(owners: usize) -> Self {
-        let places = FxHashMap::with_capacity_and_hasher(owners, rustc_hash::FxBuildHasher);
-        Self { places, list: Vec::with_capacity(owners), last: None }
+        Self { owners: IndexMap::with_capacity_and_hasher(owners, FxBuildHasher), last: None, given: Vec::new() }
     }
 
     /// Adds an owner, unless it is there.
-    pub(super) fn add(&mut self, key: Key, cell: Option<Arc<dyn AnyCell>>) {
-        let place = self.list.len();
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.places.entry(key) {
-            entry.insert(place);
-            self.list.push(Owner { cell, items: Vec::new() });
-        }
+    pub(super) fn add(&mut self, key: Key, cell: Owner) {
+        self.owners.entry(key).or_insert(cell);
     }
 
     /// Their keys, sorted: statements that are repeated look the same, and indexes are read in one direction.
     pub(super) fn keys(&self) -> Vec<Key> {
-        let mut keys: Vec<Key> = self.places.keys().cloned().collect();
-        keys.sort_unstable();
+        let mut keys: Vec<Key> = self.owners.keys().cloned().collect();
+        if !keys.is_sorted() {
+            keys.sort_unstable();
+        }
         keys
     }
 
     /// The place of the owner with this key, if it is one.
-    pub(super) fn place(&mut self, key: Key) -> Option<usize> {
-        if let Some((last, place)) = &self.last
-            && *last == key
-        {
-            return Some(*place);
+    pub(super) fn place(&mut self, key: &Key) -> Option<usize> {
+        let last = self.last.and_then(|place| self.owners.get_index(place));
+        if last.is_some_and(|(last, _)| last == key) {
+            return self.last;
         }
-        let place = self.places.get(&key).copied()?;
-        self.last = Some((key, place));
-        Some(place)
+        self.last = Some(self.owners.get_index_of(key)?);
+        self.last
     }
 
     /// The place of the owner with this key. If it was not known before it is looked for in the identity map.
@@ -69,7 +63,7 @@ impl Owners {
         sight: Option<&Sight>,
         key: Key,
     ) -> Result<usize, Error> {
-        if let Some(place) = self.place(key.clone()) {
+        if let Some(place) = self.place(&key) {
             return Ok(place);
         }
         let mut cell = graph.find(entity.index, &key);
@@ -83,19 +77,22 @@ impl Owners {
             cell = cell.filter(|_| is_wanted);
         }
         self.add(key, cell);
-        Ok(self.list.len() - 1)
+        Ok(self.owners.len() - 1)
     }
 
     /// The owner at this place.
     pub(super) fn cell(&self, place: usize) -> Option<&Arc<dyn AnyCell>> {
-        self.list.get(place)?.cell.as_ref()
+        self.owners.get_index(place)?.1.as_ref()
+    }
+
+    /// Makes room for items.
+    pub(super) fn reserve(&mut self, items: usize) {
+        self.given.reserve(items);
     }
 
     /// Adds an item.
     pub(super) fn give(&mut self, place: usize, item: Arc<dyn AnyCell>) {
-        if let Some(owner) = self.list.get_mut(place) {
-            owner.items.push(item);
-        }
+        self.given.push((place, item));
     }
 
     /// Fills the collections.
@@ -103,7 +100,7 @@ impl Owners {
     /// # Errors
     /// [`Error::EntityBorrowed`] if this thread holds a guard of one of the owners.
     pub(super) fn fill(
-        self,
+        mut self,
         graph: &Arc<UnitOfWork>,
         entity: &EntityDef,
         node: &PopulateNode,
@@ -114,10 +111,19 @@ impl Owners {
             .as_ref()
             .is_some_and(|options| !options.filter.is_empty() || options.limit.is_some() || options.offset.is_some());
         let has_written = graph.tracker.has_written();
-        for Owner { cell, items } in &self.list {
-            let Some(owner) = cell else { continue };
+        // The items of one owner stay in their order.
+        if !self.given.is_sorted_by_key(|(place, _)| *place) {
+            self.given.sort_by_key(|(place, _)| *place);
+        }
+        let (places, items): (Vec<usize>, Cells) = self.given.into_iter().unzip();
+        let mut start = 0;
+        for (place, (key, owner)) in self.owners.into_iter().enumerate() {
+            let own = places[start..].iter().take_while(|other| **other == place).count();
+            let items = &items[start..start + own];
+            start += own;
+            let Some(owner) = owner else { continue };
             if has_written {
-                graph.tracker.keep_all(owner)?;
+                graph.tracker.keep_all(&owner)?;
             }
             owner.write(&mut |value, baseline| {
                 for fields in [Some(value), baseline].into_iter().flatten() {
@@ -126,9 +132,7 @@ impl Owners {
                     }
                 }
             })?;
-            if let Some(key) = owner.key() {
-                graph.sights.fill(entity.index, key, node.relation, sight);
-            }
+            graph.sights.fill(entity.index, key, node.relation, sight);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::forest::Forest;
-use super::hydrate::{Hydrator, Keep, key_at, key_in};
+use super::hydrate::{Hydrator, Keep, key_in};
 use super::owners::Owners;
 use super::{Cells, Loader};
 use crate::error::Error;
@@ -48,6 +48,13 @@ impl<'a> Intake<'a> {
                 .through(forest.view)
         });
         Self { hydrators: hydrators.collect() }
+    }
+
+    /// Notes how many rows there are at most.
+    pub(super) fn expect(&mut self, rows: u64) {
+        if let Some(hydrator) = self.hydrators.first_mut() {
+            hydrator.expect(rows);
+        }
     }
 
     fn take(&mut self, rows: &[RowView<'_>], type_of: &dyn Fn(usize) -> Option<Type>) -> Result<(), Error> {
@@ -178,16 +185,17 @@ impl<'a> Flight<'a, '_> {
             Form::Items => {
                 let offset = part.owner_offset(forest.metadata);
                 let target = &forest.metadata.entities[part.entity];
-                let (mut views, mut places) = (Vec::with_capacity(rows.views.len()), Vec::new());
+                let length = rows.views.len();
+                let (mut views, mut places) = (Vec::with_capacity(length), Vec::with_capacity(length));
                 for view in &rows.views {
                     let place = whose.place(*view, offset)?;
-                    // An owner without items has a row without an item.
-                    if key_at(target, *view, 0).is_some() {
+                    if has_key(target, *view) {
                         views.push(*view);
                         places.push(place);
                     }
                 }
                 let taken = self.entities(number, &views, rows)?;
+                whose.owners.reserve(taken.cells.len());
                 for (cell, place) in taken.cells.iter().zip(places) {
                     if let Some(place) = place {
                         whose.owners.give(place, Arc::clone(cell));
@@ -229,6 +237,7 @@ impl<'a> Flight<'a, '_> {
                     let found = sight.map(|_| taken.cells.iter().map(address).collect::<FxHashSet<_>>());
                     let mut map = graph.map.lock();
                     let by_key = map.of(part.entity);
+                    owners.reserve(links.len());
                     for (place, key) in links {
                         let cell = by_key.get(&key);
                         let is_seen =
@@ -281,9 +290,23 @@ fn fill_column(
     outcome.map_err(|error| failed(error.message))
 }
 
+/// Whether a row has an entity. An owner without items has a row without one.
+fn has_key(entity: &EntityDef, row: RowView<'_>) -> bool {
+    entity.key_offsets.iter().all(|column| matches!(row.raw(*column), Ok(Some(_))))
+}
+
 /// The keys in arrays, one array a column.
 fn each_key(view: RowView<'_>, start: usize, entity: &EntityDef, take: &mut dyn FnMut(Key)) -> Result<(), Error> {
     let broken = |message| Error::Conversion { entity: entity.meta.name, column: "of the key".to_owned(), message };
+    // Most keys have one column: they need no lists.
+    if let [column] = entity.key.as_slice() {
+        let raw = view.raw(start).map_err(broken)?.unwrap_or_default();
+        let read = for_each_element(raw, |_, element| {
+            KeyPart::decode(column.pg, element).map(Key::One).into_iter().for_each(&mut *take);
+            Ok(())
+        });
+        return read.map_err(|error| broken(error.message));
+    }
     let mut columns = Vec::with_capacity(entity.key.len());
     for (index, column) in entity.key.iter().enumerate() {
         let raw = view.raw(start + index).map_err(broken)?.unwrap_or_default();
@@ -294,10 +317,6 @@ fn each_key(view: RowView<'_>, start: usize, entity: &EntityDef, take: &mut dyn 
         });
         read.map_err(|error| broken(error.message))?;
         columns.push(parts.into_iter());
-    }
-    if let [column] = columns.as_mut_slice() {
-        column.for_each(|part| take(Key::One(part)));
-        return Ok(());
     }
     while let Some(key) = columns.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().and_then(Key::from_parts) {
         take(key);
@@ -319,7 +338,7 @@ impl Whose<'_> {
     fn place(&mut self, row: RowView<'_>, offset: usize) -> Result<Option<usize>, Error> {
         let Some(key) = key_in(row, (offset..).zip(&self.owner.key)) else { return Ok(None) };
         if self.known {
-            return Ok(self.owners.place(key));
+            return Ok(self.owners.place(&key));
         }
         self.owners.discover(self.graph, self.owner, self.node, self.sight, key).map(Some)
     }

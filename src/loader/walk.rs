@@ -158,7 +158,9 @@ fn look<'a>(
             seen.insert(key);
         }
     }
-    step.cells.clone_from(&branch.cells);
+    if !node.children.is_empty() {
+        step.cells.clone_from(&branch.cells);
+    }
     if step.keys.is_empty() {
         let next = if node.children.is_empty() {
             None

@@ -230,13 +230,17 @@ impl EntityManager {
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let reading = Reading::of(self, graph, plan)?;
         if let Some(time) = reading.keeps_result() {
-            return reading.find_cached(time).await;
+            return Box::pin(reading.find_cached(time)).await;
         }
         let flight = reading.begin().await?;
         if reading.is_behind() {
-            let outcome = flight.limit(reading.loader(&flight).find(&plan.selection, &[], 0)).await;
-            let (flight, cells) = flight.landed(outcome, reading.entity)?;
-            return reading.load_along(flight, cells).await;
+            // Boxed: a future that every find has room for is moved by every find.
+            return Box::pin(async move {
+                let outcome = flight.limit(reading.loader(&flight).find(&plan.selection, &[], 0)).await;
+                let (flight, cells) = flight.landed(outcome, reading.entity)?;
+                reading.load_along(flight, cells).await
+            })
+            .await;
         }
         let cells = flight.limit(reading.loader(&flight).find(&plan.selection, &reading.tree, 0)).await?;
         reading.check(&cells)?;

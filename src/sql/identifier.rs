@@ -5,11 +5,11 @@ use crate::metadata::SqlType;
 /// Appends a quoted identifier.
 pub(crate) fn push_identifier(out: &mut String, name: &str) {
     out.push('"');
-    for character in name.chars() {
-        if character == '"' {
-            out.push('"');
-        }
-        out.push(character);
+    let mut parts = name.split('"');
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push_str("\"\"");
+        out.push_str(part);
     }
     out.push('"');
 }

@@ -48,7 +48,8 @@ impl Seen {
         let mut word = " WHERE ";
         let all = std::iter::once(self.condition.as_str()).chain(conditions.iter().map(AsRef::as_ref));
         for condition in all.filter(|condition| !condition.is_empty()) {
-            let _ = write!(out, "{word}{condition}");
+            out.push_str(word);
+            out.push_str(condition);
             word = " AND ";
         }
     }
@@ -60,9 +61,10 @@ impl Writer<'_> {
     /// # Errors
     /// [`Error::Validation`] for a filter whose parameters are missing; those of its condition.
     pub(super) fn seen(&mut self, alias: &str, entity: &EntityDef) -> Result<Seen, Error> {
-        let mut table = String::new();
+        let mut table = String::with_capacity(entity.table.len() + alias.len() + 8);
         self.view().push_entity(&mut table, entity);
-        let _ = write!(table, " AS {alias}");
+        table.push_str(" AS ");
+        table.push_str(alias);
         let mut condition = String::new();
         // What the condition of a filter leads to is there, whatever other filters say of it: they may lead back here.
         let filters = if self.is_unfiltered { &[] } else { self.view().conditions(entity.index)? };

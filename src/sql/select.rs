@@ -45,17 +45,22 @@ pub(crate) fn select(view: &View, plan: &Selection, shape: &Shape) -> Result<Sta
 /// The text of [`select`].
 pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Shape) -> Result<String, Error> {
     let entity = writer.metadata().of(plan.meta)?;
-    let mut list = String::new();
+    // Room for most: a text that grows is copied again and again.
+    let mut list = String::with_capacity(32 * shape.width());
     let mut joins = String::new();
     shape.push(writer, &mut list, &mut joins)?;
     let seen = writer.seen(ROOT, entity)?;
     let mut scope = Scope::new(ROOT.to_owned(), entity.index);
     let filter = writer.filter(&mut scope, &plan.filter)?;
     let order = writer.order(&mut scope, &plan.order)?;
-    let mut text = format!("SELECT {list} FROM {}{joins}{}", seen.table, scope.joins());
+    let parts = ["SELECT ", &list, " FROM ", &seen.table, &joins, scope.joins()];
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut text = String::with_capacity(length + filter.len() + order.len() + 64);
+    text.extend(parts);
     seen.push_where(&mut text, &[&filter]);
     if !order.is_empty() {
-        let _ = write!(text, " ORDER BY {order}");
+        text.push_str(" ORDER BY ");
+        text.push_str(&order);
     }
     if let Some(limit) = plan.limit {
         let _ = write!(text, " LIMIT {}", writer.bind_count(limit));

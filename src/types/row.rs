@@ -37,12 +37,7 @@ pub(crate) type Fields<'a> = [Option<&'a [u8]>];
 impl<'a> RowView<'a> {
     /// The bytes of the columns from `start` on, at most `width`. They are found once a row: looking for each when it is
     /// read would go through the driver's checks at each value. `space` is for use by row after row.
-    pub(crate) fn fields<'s>(
-        self,
-        start: usize,
-        width: usize,
-        space: &'s mut Vec<Option<&'a [u8]>>,
-    ) -> &'s Fields<'a> {
+    pub(crate) fn fields<'s>(self, start: usize, width: usize, space: &'s mut Vec<Option<&'a [u8]>>) -> &'s Fields<'a> {
         match self {
             Self::Row(row) => {
                 space.clear();
@@ -57,14 +52,14 @@ impl<'a> RowView<'a> {
     }
 
     /// The bytes of a column.
+    #[inline]
     pub(crate) fn raw(self, index: usize) -> Result<Option<&'a [u8]>, String> {
-        match self {
-            Self::Row(row) => match row.try_get::<usize, RawColumn<'a>>(index) {
-                Ok(RawColumn(raw)) => Ok(raw),
-                Err(error) => Err(error.to_string()),
-            },
-            Self::Record(fields) => fields.get(index).copied().ok_or_else(|| format!("there is no column {index}")),
-        }
+        // Any column can be read as its bytes.
+        let raw = match self {
+            Self::Row(row) => row.try_get::<usize, RawColumn<'a>>(index).ok().map(|column| column.0),
+            Self::Record(fields) => fields.get(index).copied(),
+        };
+        raw.ok_or_else(|| no_column(index))
     }
 
     fn name(self, index: usize) -> String {
@@ -74,6 +69,11 @@ impl<'a> RowView<'a> {
         };
         name.unwrap_or_else(|| format!("#{index}"))
     }
+}
+
+#[cold]
+fn no_column(index: usize) -> String {
+    format!("there is no column {index}")
 }
 
 /// Reads a record in binary format: appends its fields, and their types where those are asked for.

@@ -45,6 +45,9 @@ impl Sights {
     /// Notes how a collection was filled.
     pub(crate) fn fill(&self, owner: usize, key: Key, relation: usize, sight: Option<&Sight>) {
         let mut seen = self.seen.lock();
+        if sight.is_none() && seen.collections.is_empty() {
+            return;
+        }
         let place = (owner, key, relation);
         match sight {
             Some(sight) => {

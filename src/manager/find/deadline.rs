@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::driver::Executor;
@@ -32,30 +33,42 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Error::Timeout`] if the server has cancelled the statement, or does not answer; the errors of the work itself.
-    pub(super) async fn limit<T>(
-        &self,
+    pub(super) fn limit<T, W: Future<Output = Result<T, Error>>>(
+        self,
         executor: &Executor,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let Some((at, after)) = self.limit else { return work.await };
-        let mut work = pin!(work);
-        if let Ok(done) = timeout_at(at, &mut work).await {
-            return done;
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> {
+        // Work without a limit is not wrapped: futures that hold others add up.
+        match self.limit {
+            None => Either::Left(work),
+            Some((at, after)) => Either::Right(Box::pin(limited(at, after, executor, work))),
         }
-        let timed_out = Error::Timeout { what: "the query", after };
-        let given_up = Instant::now() + PATIENCE;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            executor.cancel().await;
-            match timeout(pause, &mut work).await {
-                Ok(Err(Error::QueryCanceled { .. })) => return Err(timed_out),
-                Ok(done) => return done,
-                Err(_) if Instant::now() >= given_up => {
-                    executor.give_up();
-                    return Err(timed_out);
-                }
-                Err(_) => pause = (pause * 2).min(PATIENCE),
+    }
+}
+
+async fn limited<T>(
+    at: Instant,
+    after: Duration,
+    executor: &Executor,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout_at(at, &mut work).await {
+        return done;
+    }
+    let timed_out = Error::Timeout { what: "the query", after };
+    let given_up = Instant::now() + PATIENCE;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        executor.cancel().await;
+        match timeout(pause, &mut work).await {
+            Ok(Err(Error::QueryCanceled { .. })) => return Err(timed_out),
+            Ok(done) => return done,
+            Err(_) if Instant::now() >= given_up => {
+                executor.give_up();
+                return Err(timed_out);
             }
+            Err(_) => pause = (pause * 2).min(PATIENCE),
         }
     }
 }

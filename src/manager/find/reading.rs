@@ -221,8 +221,11 @@ impl<'a> Flight<'a> {
     ///
     /// # Errors
     /// [`Error::Timeout`]; what the server answered.
-    pub(in crate::manager) async fn limit<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        self.deadline.limit(&self.executor, work).await
+    pub(in crate::manager) fn limit<T, W: Future<Output = Result<T, Error>>>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.deadline.limit(&self.executor, work)
     }
 
     /// Keeps the locks, if the statement that took them has not failed.
