@@ -264,18 +264,16 @@ impl World<'_> {
             return false;
         }
         let definition = entity.table.definition();
-        if entity.claimed.contains(&column) {
-            // If a collection says otherwise, it is the collection that has the last word.
-            let owners = self.model.memory.iter().flat_map(|(owner, entity)| {
-                entity.claims.iter().map(move |((relation, item), added)| (*owner, *relation, *item, *added))
-            });
-            let claim =
-                owners.filter(|(_, relation, item, added)| *item == id && relation.column() == Some(column) && *added);
-            let claim = claim.map(|(owner, relation, item, _)| (owner, relation, item)).next();
-            if let Some((owner, relation, item)) = claim {
-                self.set_claim(owner, relation, item, false);
-                return true;
-            }
+        // If a collection says otherwise, it is the collection that has the last word.
+        let owners = self.model.memory.iter().flat_map(|(owner, entity)| {
+            entity.claims.iter().map(move |((relation, item), added)| (*owner, *relation, *item, *added))
+        });
+        let claim =
+            owners.filter(|(_, relation, item, added)| *item == id && relation.column() == Some(column) && *added);
+        let claim = claim.map(|(owner, relation, item, _)| (owner, relation, item)).next();
+        if let Some((owner, relation, item)) = claim {
+            self.set_claim(owner, relation, item, false);
+            return true;
         }
         let kind = definition.columns[column].kind;
         let value = match kind {
