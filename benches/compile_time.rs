@@ -1,10 +1,10 @@
-//! What entities cost to compile: a crate of 100 of them, beside the same crate of plain structs.
+//! What entities cost to compile: a crate of 100 of them, beside the same crate of plain structs, and the same model of
+//! other ORMs.
 //!
-//! `./dev bench` runs it and prints a table. The crate is generated under the target directory and depends on howdah as
-//! a user's does. Its dependencies are built first, untimed, and stay there for the next run.
+//! `./dev bench` runs it and prints a table. The crates are generated under the target directory and depend on the ORMs as
+//! a user's do. Their dependencies are built first, untimed, and stay there for the next run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails panics")]
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,13 +15,70 @@ use proc_macro2::{TokenStream, TokenTree};
 const STRUCTS: usize = 100;
 const RUNS: usize = 3;
 
+/// A model in the form of one library.
+struct Model {
+    name: &'static str,
+    /// The lines of the manifest.
+    dependencies: String,
+    /// What stands in front of the entities.
+    head: &'static str,
+    /// One entity: its number, and those of the entities that it refers to and is referred by.
+    entity: fn(usize, usize, usize) -> String,
+    /// What a program does with it: an insert, a find by key, a query, an update.
+    usage: fn(usize) -> String,
+}
+
+impl Model {
+    fn source(&self, is_used: bool) -> String {
+        let mut source = self.head.to_owned();
+        for this in 0..STRUCTS {
+            source += &(self.entity)(this, (this + 1) % STRUCTS, (this + STRUCTS - 1) % STRUCTS);
+            if is_used {
+                source += &(self.usage)(this);
+            }
+        }
+        source
+    }
+}
+
+fn howdah_dependency() -> String {
+    format!("howdah = {{ path = {:?} }}\n", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Keys take the place of relations.
+fn plain() -> Model {
+    let entity = |this, _, _| {
+        format!(
+            "
+#[derive(Clone, Debug)]
+pub struct Plain{this} {{
+    pub id: i64,
+    pub name: String,
+    pub comment: Option<String>,
+    pub count: i32,
+    pub active: bool,
+    pub created_at: DateTime<Utc>,
+    pub weight: f64,
+    pub token: Uuid,
+    pub next: Option<i64>,
+    pub previous: Vec<i64>,
+}}
+"
+        )
+    };
+    Model {
+        name: "plain structs",
+        dependencies: howdah_dependency(),
+        head: "use howdah::prelude::{DateTime, Utc, Uuid};\n",
+        entity,
+        usage: |_| String::new(),
+    }
+}
+
 /// Ten properties of the types that users have: a relation to the next entity and the inverse of the one before.
-fn entities() -> String {
-    let mut source = "use howdah::prelude::*;\n".to_owned();
-    for this in 0..STRUCTS {
-        let (next, previous) = ((this + 1) % STRUCTS, (this + STRUCTS - 1) % STRUCTS);
-        write!(
-            source,
+fn howdah() -> Model {
+    let entity = |this, next, previous| {
+        format!(
             "
 #[derive(Entity, Clone, Debug)]
 pub struct Entity{this} {{
@@ -41,56 +98,214 @@ pub struct Entity{this} {{
 }}
 "
         )
-        .unwrap();
-    }
-    source
+    };
+    let usage = |this| {
+        format!(
+            "
+pub async fn use_{this}(em: &EntityManager) -> Result<usize, howdah::Error> {{
+    let new = em.persist(NewEntity{this} {{
+        name: String::new(), count: 1, active: true, created_at: Utc::now(), weight: 1.0, token: Uuid::nil(),
+    }});
+    em.flush().await?;
+    let found = em.find_one::<Entity{this}>(1, ()).await?;
+    let query = em.find::<Entity{this}>().filter(|e| e.name().eq(\"name\")).order_by(|e| e.id().asc());
+    let all = query.limit(10).await?;
+    new.write().count = 2;
+    em.flush().await?;
+    Ok(all.len() + usize::from(found.is_some()))
+}}
+"
+        )
+    };
+    Model { name: "howdah", dependencies: howdah_dependency(), head: "use howdah::prelude::*;\n", entity, usage }
 }
 
-/// The same without an ORM: keys take the place of relations.
-fn plain_structs() -> String {
-    let mut source = "use howdah::prelude::{DateTime, Utc, Uuid};\n".to_owned();
-    for this in 0..STRUCTS {
-        write!(
-            source,
+fn sea_orm() -> Model {
+    let entity = |this, next, previous| {
+        format!(
             "
-#[derive(Clone, Debug)]
-pub struct Plain{this} {{
+pub mod entity{this} {{
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = \"entity{this}\")]
+    pub struct Model {{
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub name: String,
+        pub comment: Option<String>,
+        pub count: i32,
+        pub active: bool,
+        pub created_at: DateTimeUtc,
+        pub weight: f64,
+        pub token: Uuid,
+        pub next_id: Option<i64>,
+    }}
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {{
+        #[sea_orm(
+            belongs_to = \"super::entity{next}::Entity\",
+            from = \"Column::NextId\",
+            to = \"super::entity{next}::Column::Id\"
+        )]
+        Next,
+        #[sea_orm(has_many = \"super::entity{previous}::Entity\")]
+        Previous,
+    }}
+
+    impl Related<super::entity{next}::Entity> for Entity {{
+        fn to() -> RelationDef {{
+            Relation::Next.def()
+        }}
+    }}
+
+    impl Related<super::entity{previous}::Entity> for Entity {{
+        fn to() -> RelationDef {{
+            Relation::Previous.def()
+        }}
+    }}
+
+    impl ActiveModelBehavior for ActiveModel {{}}
+}}
+"
+        )
+    };
+    let usage = |this| {
+        format!(
+            "
+pub async fn use_{this}(db: &DatabaseConnection) -> Result<usize, DbErr> {{
+    use entity{this}::*;
+    let new = ActiveModel {{
+        name: Set(String::new()), count: Set(1), active: Set(true), created_at: Set(chrono::Utc::now()),
+        weight: Set(1.0), token: Set(prelude::Uuid::nil()), ..Default::default()
+    }};
+    let new = new.insert(db).await?;
+    let found = Entity::find_by_id(1).one(db).await?;
+    let query = Entity::find().filter(Column::Name.eq(\"name\")).order_by_asc(Column::Id);
+    let all = query.limit(10).all(db).await?;
+    let mut new = new.into_active_model();
+    new.count = Set(2);
+    new.update(db).await?;
+    Ok(all.len() + usize::from(found.is_some()))
+}}
+"
+        )
+    };
+    let features = "default-features = false, features = [\"macros\", \"with-chrono\", \"with-uuid\"]";
+    Model {
+        name: "sea-orm",
+        dependencies: format!("sea-orm = {{ version = \"2\", {features} }}\nchrono = \"0.4\"\n"),
+        head: "use sea_orm::entity::*;\nuse sea_orm::query::*;\nuse sea_orm::{DatabaseConnection, DbErr, Set};\n",
+        entity,
+        usage,
+    }
+}
+
+fn diesel() -> Model {
+    let entity = |this, next, _| {
+        format!(
+            "
+diesel::table! {{
+    entity{this} (id) {{
+        id -> Int8,
+        name -> Text,
+        comment -> Nullable<Text>,
+        count -> Int4,
+        active -> Bool,
+        created_at -> Timestamptz,
+        weight -> Float8,
+        token -> Uuid,
+        next_id -> Nullable<Int8>,
+    }}
+}}
+diesel::joinable!(entity{this} -> entity{next} (next_id));
+diesel::allow_tables_to_appear_in_same_query!(entity{this}, entity{next});
+
+#[derive(Queryable, Selectable, Identifiable, Associations, AsChangeset, Clone, Debug)]
+#[diesel(table_name = entity{this}, belongs_to(Entity{next}, foreign_key = next_id))]
+pub struct Entity{this} {{
     pub id: i64,
     pub name: String,
     pub comment: Option<String>,
     pub count: i32,
     pub active: bool,
-    pub created_at: DateTime<Utc>,
+    pub created_at: chrono::DateTime<chrono::Utc>,
     pub weight: f64,
-    pub token: Uuid,
-    pub next: Option<i64>,
-    pub previous: Vec<i64>,
+    pub token: uuid::Uuid,
+    pub next_id: Option<i64>,
+}}
+
+#[derive(Insertable, Clone, Debug)]
+#[diesel(table_name = entity{this})]
+pub struct NewEntity{this} {{
+    pub name: String,
+    pub comment: Option<String>,
+    pub count: i32,
+    pub active: bool,
+    pub created_at: chrono::DateTime<chrono::Utc>,
+    pub weight: f64,
+    pub token: uuid::Uuid,
+    pub next_id: Option<i64>,
 }}
 "
         )
-        .unwrap();
+    };
+    let usage = |this| {
+        format!(
+            "
+pub async fn use_{this}(connection: &mut AsyncPgConnection) -> QueryResult<usize> {{
+    let new = NewEntity{this} {{
+        name: String::new(), comment: None, count: 1, active: true, created_at: chrono::Utc::now(), weight: 1.0,
+        token: uuid::Uuid::nil(), next_id: None,
+    }};
+    let insert = diesel::insert_into(entity{this}::table).values(new).returning(Entity{this}::as_returning());
+    let mut new = insert.get_result(connection).await?;
+    let found = entity{this}::table.find(1).select(Entity{this}::as_select()).first(connection).await.optional()?;
+    let query = entity{this}::table.filter(entity{this}::name.eq(\"name\")).order_by(entity{this}::id.asc());
+    let all = query.limit(10).select(Entity{this}::as_select()).load(connection).await?;
+    new.count = 2;
+    diesel::update(entity{this}::table.find(new.id)).set(&new).execute(connection).await?;
+    Ok(all.len() + usize::from(found.is_some()))
+}}
+"
+        )
+    };
+    let features = "default-features = false, features = [\"postgres_backend\", \"chrono\", \"uuid\"]";
+    let asynchronous = "diesel-async = { version = \"0.9\", features = [\"postgres\"] }";
+    Model {
+        name: "diesel",
+        dependencies: format!(
+            "diesel = {{ version = \"2\", {features} }}\n{asynchronous}\nchrono = \"0.4\"\nuuid = \"1\"\n"
+        ),
+        head: "use diesel::prelude::*;\nuse diesel_async::{AsyncPgConnection, RunQueryDsl};\n",
+        entity,
+        usage,
     }
-    source
 }
 
-/// The generated crate.
+/// A generated crate.
 struct Crate {
     directory: PathBuf,
 }
 
 impl Crate {
-    fn new() -> Self {
-        let howdah = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time");
+    fn new(model: &Model) -> Self {
+        let name = model.name.replace(' ', "_");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time").join(name);
         fs::create_dir_all(directory.join("src")).unwrap();
         // A workspace of its own: the target directory may be in one.
         let manifest = format!(
             "[workspace]\n\n[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-             [dependencies]\nhowdah = {{ path = {howdah:?} }}\n"
+             [dependencies]\n{}",
+            model.dependencies
         );
         fs::write(directory.join("Cargo.toml"), manifest).unwrap();
-        // The versions that howdah itself is tested with, which are already downloaded.
-        fs::copy(howdah.join("Cargo.lock"), directory.join("Cargo.lock")).unwrap();
+        let lock = directory.join("Cargo.lock");
+        if !lock.exists() {
+            // The versions that howdah itself is tested with, which are already downloaded.
+            fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"), lock).unwrap();
+        }
         Self { directory }
     }
 
@@ -150,42 +365,48 @@ fn count_tokens(source: &str) -> Option<usize> {
     source.parse().ok().map(count)
 }
 
-fn print_row(work: &str, plain: Duration, entities: Duration) {
-    let (plain, entities) = (plain.as_secs_f64(), entities.as_secs_f64());
-    let each = (entities - plain) * 1e3 / STRUCTS as f64;
-    println!("| {work} | {plain:.2} s | {entities:.2} s | {each:.1} ms |");
+fn print_row(name: &str, cells: impl IntoIterator<Item = String>) {
+    let cells: Vec<String> = cells.into_iter().collect();
+    println!("| {name} | {} |", cells.join(" | "));
+}
+
+fn models() -> [Model; 4] {
+    [plain(), howdah(), sea_orm(), diesel()]
 }
 
 fn measure() {
-    let (plain, entities) = (plain_structs(), entities());
-    let generated = Crate::new();
-    println!("compiling the dependencies of a crate of {STRUCTS} entities, then the crate");
-    generated.write("");
-    generated.run("check");
-    generated.run("build");
-    let check = ["check", "build"].map(|verb| (verb, generated.time(verb, &plain), generated.time(verb, &entities)));
-    let tokens = generated.generated_tokens(&plain).zip(generated.generated_tokens(&entities));
-
-    println!("\n| {STRUCTS} structs of 10 fields | plain structs | entities | more per entity |\n|---|---:|---:|---:|");
-    for (verb, plain, entities) in check {
-        print_row(&format!("`cargo {verb}`"), plain, entities);
+    let crates = models().map(|model| (Crate::new(&model), model));
+    for (generated, model) in &crates {
+        println!("compiling the dependencies of {STRUCTS} entities of {}", model.name);
+        generated.write(model.head);
+        generated.run("check");
+        generated.run("build");
     }
-    match tokens {
-        Some((plain, entities)) => {
-            let each = entities.saturating_sub(plain) / STRUCTS;
-            println!("| tokens that the derives generate | {plain} | {entities} | {each} |");
-        }
-        None => println!("| tokens that the derives generate | the compiler does not show them | | |"),
+    println!();
+    print_row(&format!("{STRUCTS} structs of 10 fields"), crates.iter().map(|(_, model)| model.name.to_owned()));
+    println!("|---|---:|---:|---:|---:|");
+    for (verb, is_used) in [("check", false), ("build", false), ("check", true), ("build", true)] {
+        let name = if is_used { format!("`cargo {verb}`, used") } else { format!("`cargo {verb}`") };
+        let seconds = |(generated, model): &(Crate, Model)| {
+            format!("{:.2} s", generated.time(verb, &model.source(is_used)).as_secs_f64())
+        };
+        print_row(&name, crates.iter().map(seconds));
     }
+    let tokens = |(generated, model): &(Crate, Model)| {
+        let tokens = generated.generated_tokens(&model.source(false));
+        tokens.map_or_else(|| "not shown by the compiler".to_owned(), |tokens| tokens.to_string())
+    };
+    print_row("tokens that the derives generate", crates.iter().map(tokens));
 }
 
 /// What every mode checks: that what would be compiled and counted is what it should be.
 fn check() {
     assert_eq!(count_tokens("fn one() -> u8 { 1 }"), Some(10));
-    for source in [plain_structs(), entities()] {
-        assert_eq!(source.matches("pub struct").count(), STRUCTS);
-        assert_eq!(source.matches("    pub ").count(), 10 * STRUCTS);
-        assert!(count_tokens(&source).is_some());
+    for model in models() {
+        let source = model.source(true);
+        assert!(source.matches("pub struct").count() >= STRUCTS, "{}", model.name);
+        assert!(source.matches("    pub ").count() >= 9 * STRUCTS, "{}", model.name);
+        assert!(count_tokens(&source).is_some(), "{}", model.name);
     }
 }
 

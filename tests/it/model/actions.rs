@@ -266,6 +266,12 @@ impl World<'_> {
     }
 
     pub fn remove(&mut self, id: Id) {
+        // It is told by nothing but the form of a reference whether what refers to it then brings it along: by its key, or
+        // to what is not there.
+        let entity = &self.model.memory[&id];
+        if entity.deleted && entity.state == State::Scheduled {
+            return;
+        }
         self.tell(format!("em.remove(&{});", self.name(id)));
         self.handles[&id].remove(&self.em);
         let entity = self.entity(id);

@@ -40,6 +40,8 @@ pub struct Entity {
     pub claims: BTreeMap<(Relation, Id), bool>,
     /// Persisted, and removed again before it was inserted: being in a collection does not make it be inserted.
     pub dropped: bool,
+    /// Its row was deleted: what refers to it may do so by its key.
+    pub deleted: bool,
     /// Columns that were changed by the entity itself since the last flush.
     pub own: BTreeSet<usize>,
     /// Columns that somebody's claims have to do with.
@@ -82,7 +84,7 @@ impl Entity {
     pub fn with(table: Table, fields: Vec<Value>, state: State) -> Self {
         let known = (state == State::Managed).then(|| fields.clone());
         let (claims, own, claimed) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { table, state, fields, known, claims, dropped: false, own, claimed }
+        Self { table, state, fields, known, claims, dropped: false, deleted: false, own, claimed }
     }
 }
 
@@ -325,12 +327,12 @@ impl Flush<'_> {
                     if is_stale(entity, model.rows.get(id)) {
                         stale.insert(*id);
                     }
-                    (entity.state, entity.known) = (State::Removed, None);
+                    (entity.state, entity.known, entity.deleted) = (State::Removed, None, true);
                     model.rows.remove(id);
                     deleted.insert(*id);
                 }
                 Role::Insert => {
-                    (entity.state, entity.known) = (State::Managed, Some(fields.clone()));
+                    (entity.state, entity.known, entity.deleted) = (State::Managed, Some(fields.clone()), false);
                     entity.fields.clone_from(&fields);
                     model.rows.insert(*id, Row { table: entity.table, key: String::new(), fields });
                     inserted.insert(*id);
