@@ -22,8 +22,10 @@ use crate::types::{Key, KeyPart};
 /// Publishes what was written.
 ///
 /// # Errors
-/// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
+/// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running. Nothing is published
+/// then.
 pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Outcome) -> Result<(), Error> {
+    check_guards(graph, changes)?;
     graph.sights.forget_rows();
     let now = outcome.in_the_end(&graph.metadata, changes);
     let mut told = told(graph, changes)?;
