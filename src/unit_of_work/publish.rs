@@ -197,6 +197,7 @@ impl Publisher<'_> {
         }
         drop(map);
         for other in replaced {
+            self.graph.tracker.keep_state(&other);
             other.set_lifecycle(Lifecycle::Detached);
         }
     }
