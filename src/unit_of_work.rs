@@ -16,6 +16,7 @@ use crate::types::Key;
 mod bind;
 mod change_set;
 mod commit_order;
+mod deleted_along;
 mod follow;
 mod identity_map;
 mod inverse_sides;
