@@ -44,6 +44,7 @@ pub(crate) mod transaction;
 mod update;
 mod upsert;
 mod view;
+mod written_versions;
 
 pub(crate) use copy_in::{CopyFormat, CopyRow, copy_in, row_in_context};
 pub(crate) use cursor::{close, declare, fetch, is_of_a_cursor};
@@ -75,3 +76,4 @@ pub(crate) use transaction::set_constraints;
 pub(crate) use update::{advance, park, returns_version, update};
 pub(crate) use upsert::{ConflictAction, ConflictTarget, conflicting, is_ambiguous, upsert};
 pub(crate) use view::View;
+pub(crate) use written_versions::with_versions;

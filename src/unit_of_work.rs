@@ -16,12 +16,14 @@ use crate::types::Key;
 mod bind;
 mod change_set;
 mod commit_order;
+mod deleted_along;
 mod follow;
 mod identity_map;
 mod inverse_sides;
 mod key_changes;
 mod merge;
 mod outcome;
+mod own_versions;
 mod plan;
 mod publish;
 mod scope;
@@ -36,8 +38,9 @@ pub(crate) use bind::{CUT, bind, bind_stale};
 pub(crate) use change_set::{ChangeKind, ChangeSet, TableName, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
-pub(crate) use merge::{adopt_next_version, adopt_version, forget_lazy, merge};
+pub(crate) use merge::{adopt_next_version, forget_lazy, merge};
 pub(crate) use outcome::{Outcome, keys_in, stale, suppressed};
+use own_versions::OwnVersions;
 pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};
 pub(crate) use publish::{check_guards, publish};
 pub(crate) use scope::Tracker;
@@ -51,6 +54,7 @@ pub(crate) struct UnitOfWork {
     pub(crate) map: Mutex<IdentityMap>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) sights: Sights,
+    own_versions: Mutex<OwnVersions>,
     detached: AtomicBool,
 }
 
@@ -63,6 +67,7 @@ impl UnitOfWork {
             map: Mutex::default(),
             tracker,
             sights: Sights::default(),
+            own_versions: Mutex::default(),
             detached: AtomicBool::new(false),
         })
     }
@@ -87,6 +92,11 @@ impl UnitOfWork {
     /// Whether the entity belongs to this graph and was not taken out of it.
     pub(crate) fn contains(&self, cell: &Arc<dyn AnyCell>) -> bool {
         self.owns(&**cell) && cell.lifecycle() != Lifecycle::Detached
+    }
+
+    /// Forgets what was written past the unit of work in a scope that is rolled back.
+    pub(crate) fn forget_own_versions(&self, scope: u64) {
+        self.own_versions.lock().roll_back(scope);
     }
 
     /// Takes the graph out of, or back into, its manager.

@@ -48,11 +48,11 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first; [`Error::TransactionAborted`] if the transaction has
     /// ended.
     pub(crate) async fn copy_in(&self, text: &str) -> Result<CopyIn, Error> {
-        let statement = self.while_open(pin!(self.connection().prepare_copy(text))).await?;
-        self.note(statement.as_ref().err());
+        let (statement, at) = self.while_open(pin!(self.connection().prepare_copy(text))).await?;
+        self.note(statement.as_ref().err(), at);
         self.settle().await?;
-        let begun = self.while_open(pin!(self.connection().begin_copy(&statement?))).await?;
-        self.note(begun.as_ref().err());
+        let (begun, at) = self.while_open(pin!(self.connection().begin_copy(&statement?))).await?;
+        self.note(begun.as_ref().err(), at);
         begun
     }
 
@@ -61,8 +61,9 @@ impl TransactionConnection {
     /// # Errors
     /// As [`CopyIn::finish`].
     pub(crate) async fn finish_copy(&self, copy: CopyIn) -> Result<u64, Error> {
+        let at = self.now();
         let finished = copy.finish().await;
-        self.note(finished.as_ref().err());
+        self.note(finished.as_ref().err(), at);
         finished
     }
 }

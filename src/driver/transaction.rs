@@ -6,7 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -30,8 +30,6 @@ pub(crate) struct TransactionConnection {
     sent: Mutex<Sent>,
     /// Whether a statement has failed that no savepoint was rolled back for: the server refuses all others.
     failed: AtomicBool,
-    /// How often a savepoint was rolled back to.
-    undone: AtomicU64,
     /// Whether the server has reported a conflict with another transaction, even one that a savepoint was rolled back for.
     conflict: Arc<AtomicBool>,
 }
@@ -62,16 +60,39 @@ impl From<Error> for CommitFailure {
 
 struct Sent {
     /// Answers that nobody has waited for yet.
-    posted: Vec<Posted<'static, Result<(), tokio_postgres::Error>>>,
+    posted: Vec<(SentAt, Posted<'static, Result<(), tokio_postgres::Error>>)>,
     open: bool,
     savepoints: u64,
+    /// The savepoints that were rolled back to, one after the other.
+    rolled_back: Vec<u64>,
     /// The names of savepoints with a label.
     labelled: FxHashMap<u64, String>,
     /// Whether the server was asked to cancel what it is doing.
     cancelled: bool,
 }
 
+/// Where in a transaction something was sent: how many savepoints it had, and how often it had gone back to one.
+#[derive(Clone, Copy)]
+pub(super) struct SentAt {
+    savepoints: u64,
+    undone: usize,
+}
+
+impl SentAt {
+    /// In front of everything.
+    const BEFORE_ALL: Self = Self { savepoints: 0, undone: 0 };
+}
+
 impl Sent {
+    const fn now(&self) -> SentAt {
+        SentAt { savepoints: self.savepoints, undone: self.rolled_back.len() }
+    }
+
+    /// Whether the transaction has gone back behind what was sent there: to a savepoint that was there already.
+    fn has_undone(&self, at: SentAt) -> bool {
+        self.rolled_back.iter().skip(at.undone).any(|savepoint| *savepoint <= at.savepoints)
+    }
+
     fn name(&self, savepoint: u64) -> String {
         self.labelled.get(&savepoint).cloned().unwrap_or_else(|| savepoint_name(savepoint, None))
     }
@@ -86,10 +107,10 @@ impl TransactionConnection {
     /// Begins a transaction with options, which are part of the `BEGIN`.
     pub(crate) fn begin_with(connection: Connection, options: TransactionOptions) -> Self {
         let connection = connection.in_transaction();
-        let posted = vec![connection.post(&begin(options))];
-        let sent = Sent { posted, open: true, savepoints: 0, labelled: FxHashMap::default(), cancelled: false };
-        let failed = AtomicBool::new(false);
-        Self { connection, sent: Mutex::new(sent), failed, undone: AtomicU64::new(0), conflict: Arc::default() }
+        let posted = vec![(SentAt::BEFORE_ALL, connection.post(&begin(options)))];
+        let (rolled_back, labelled) = (Vec::new(), FxHashMap::default());
+        let sent = Sent { posted, open: true, savepoints: 0, rolled_back, labelled, cancelled: false };
+        Self { connection, sent: Mutex::new(sent), failed: AtomicBool::new(false), conflict: Arc::default() }
     }
 
     /// The connection, for what is sent while the transaction is open.
@@ -149,14 +170,14 @@ impl TransactionConnection {
     pub(crate) fn roll_back_to(&self, number: u64) {
         let mut sent = self.sent.lock();
         let text = rollback_to(&sent.name(number));
+        sent.rolled_back.push(number);
         self.post(&mut sent, &text);
         self.failed.store(false, Ordering::Release);
-        self.undone.fetch_add(1, Ordering::AcqRel);
     }
 
     /// How often the transaction has gone back to a savepoint.
-    pub(crate) fn undone(&self) -> u64 {
-        self.undone.load(Ordering::Acquire)
+    pub(crate) fn undone(&self) -> usize {
+        self.sent.lock().rolled_back.len()
     }
 
     /// Closes a cursor without waiting for the answer. In a transaction that has failed it is gone with that.
@@ -171,7 +192,7 @@ impl TransactionConnection {
     fn post(&self, sent: &mut Sent, text: &str) {
         if sent.open {
             let request = self.connection.post(text);
-            sent.posted.push(request);
+            sent.posted.push((sent.now(), request));
         }
     }
 
@@ -181,8 +202,8 @@ impl TransactionConnection {
     /// What the server answered, to the posted statements first; [`Error::TransactionAborted`] if the transaction has
     /// ended.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<Answer, Error> {
-        let answer = self.while_open(pin!(self.connection.run(statement))).await?;
-        self.note(answer.as_ref().err());
+        let (answer, at) = self.while_open(pin!(self.connection.run(statement))).await?;
+        self.note(answer.as_ref().err(), at);
         self.settle().await?;
         answer
     }
@@ -194,11 +215,11 @@ impl TransactionConnection {
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn stream(&self, statement: &Statement, take: RowSink<'_>) -> Result<(), Error> {
         // Only sending needs the transaction to be open: `take` locks entities.
-        let streamed = match self.while_open(pin!(self.connection.begin_stream(statement))).await? {
-            Ok(started) => self.connection.hand_over(started, take).await,
-            Err(error) => Err(error),
+        let (streamed, at) = match self.while_open(pin!(self.connection.begin_stream(statement))).await? {
+            (Ok(started), at) => (self.connection.hand_over(started, take).await, at),
+            (Err(error), at) => (Err(error), at),
         };
-        self.note(streamed.as_ref().err());
+        self.note(streamed.as_ref().err(), at);
         self.settle().await?;
         streamed
     }
@@ -209,8 +230,8 @@ impl TransactionConnection {
     /// What the server answered to a posted statement; the statements have their own answers.
     /// [`Error::TransactionAborted`] if the transaction has ended.
     pub(crate) async fn run_all(&self, statements: &[Statement]) -> Result<Vec<Result<Answer, Error>>, Error> {
-        let answers = self.while_open(pin!(self.connection.run_all(statements))).await?;
-        self.note(answers.iter().find_map(|answer| answer.as_ref().err()));
+        let (answers, at) = self.while_open(pin!(self.connection.run_all(statements))).await?;
+        self.note(answers.iter().find_map(|answer| answer.as_ref().err()), at);
         self.settle().await?;
         Ok(answers)
     }
@@ -220,37 +241,48 @@ impl TransactionConnection {
         self.connection.run_all(statements).await
     }
 
-    /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer.
+    /// Sends a request, which its first poll does, unless the transaction has ended; then waits for the answer. Says where it was
+    /// sent.
     pub(super) fn while_open<T, R: Future<Output = T>>(
         &self,
         mut request: Pin<&mut R>,
-    ) -> impl Future<Output = Result<T, Error>> {
-        let mut is_sent = false;
+    ) -> impl Future<Output = Result<(T, SentAt), Error>> {
+        let mut sent_at = None;
         poll_fn(move |context| {
-            let guard = if is_sent { None } else { Some(self.sent.lock()) };
+            let guard = if sent_at.is_some() { None } else { Some(self.sent.lock()) };
             if guard.as_ref().is_some_and(|sent| !sent.open) {
                 return Poll::Ready(Err(Error::TransactionAborted));
             }
-            is_sent = true;
-            request.as_mut().poll(context).map(Ok)
+            let at = *sent_at.get_or_insert_with(|| guard.as_ref().map_or(SentAt::BEFORE_ALL, |sent| sent.now()));
+            request.as_mut().poll(context).map(|answer| Ok((answer, at)))
         })
     }
 
-    /// Notes that the server has failed the transaction. What only this side did not accept has not.
-    pub(super) fn note(&self, error: Option<&Error>) {
-        let failed = error.is_some_and(|error| {
-            error.sqlstate().is_some() || matches!(error, Error::Connection { .. } | Error::TransactionAborted)
-        });
+    /// Notes that the server has failed the transaction with what was sent there, unless that has gone back behind it since. What
+    /// only this side did not accept has not failed it.
+    pub(super) fn note(&self, error: Option<&Error>, at: SentAt) {
+        let Some(error) = error else { return };
+        let failed =
+            error.sqlstate().is_some() || matches!(error, Error::Connection { .. } | Error::TransactionAborted);
         if failed {
-            self.failed.store(true, Ordering::Release);
+            // Locked: nobody goes back in between.
+            let sent = self.sent.lock();
+            if matches!(error, Error::Connection { .. }) || !sent.has_undone(at) {
+                self.failed.store(true, Ordering::Release);
+            }
         }
         // Everything is prepared anew when it is run again.
         let is_conflict = |error: &Error| {
             matches!(error, Error::SerializationFailure { .. } | Error::Deadlock { .. } | Error::PlanOutdated { .. })
         };
-        if error.is_some_and(is_conflict) {
+        if is_conflict(error) {
             self.conflict.store(true, Ordering::Release);
         }
+    }
+
+    /// Where something would be sent now.
+    pub(super) fn now(&self) -> SentAt {
+        self.sent.lock().now()
     }
 
     /// Whether the server has reported a conflict with another transaction. The answer outlives the connection's use.
@@ -275,13 +307,14 @@ impl TransactionConnection {
     pub(super) async fn settle(&self) -> Result<(), Error> {
         let posted = std::mem::take(&mut self.sent.lock().posted);
         let mut failure = None;
-        for request in posted {
+        for (at, request) in posted {
             if let Err(error) = request.answer().await {
-                failure.get_or_insert(error);
+                failure.get_or_insert((at, error));
             }
         }
-        let Some(error) = failure.map(|error| self.connection.error(error)) else { return Ok(()) };
-        self.note(Some(&error));
+        let Some((at, error)) = failure else { return Ok(()) };
+        let error = self.connection.error(error);
+        self.note(Some(&error), at);
         Err(error)
     }
 
@@ -328,10 +361,11 @@ impl TransactionConnection {
                 Err(error) => failures.push((error, Some(index))),
             }
         }
+        let at = self.now();
         for (error, _) in &failures {
-            self.note(Some(error));
+            self.note(Some(error), at);
         }
-        self.note(commit.as_ref().err());
+        self.note(commit.as_ref().err(), at);
         let is_complete = failures.is_empty();
         let number = number.map_err(|error| failures.push((error, None))).unwrap_or_default();
         // The first failure is the cause; what follows only says that the transaction is aborted.

@@ -112,6 +112,7 @@ impl<T: Entity> Cell<T> {
             baseline: baseline.map(|baseline| baseline as Arc<dyn Any + Send + Sync>),
             lifecycle: self.lifecycle(),
             key: self.key(),
+            stale: self.is_stale(),
         }
     }
 
@@ -285,6 +286,7 @@ impl<T: Entity> AnyCell for Cell<T> {
             }
             slot.baseline = snapshot.baseline.clone().and_then(|baseline| baseline.downcast::<T>().ok());
             slot.in_flight = None;
+            self.set_stale(snapshot.stale);
         }
         self.set_key(snapshot.key.clone());
         self.set_lifecycle(snapshot.lifecycle);

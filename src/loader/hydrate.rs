@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::metadata::{AnyCell, EntityDef, EntityObject, KeyColumnDef, PropertyDef, address};
 use crate::sql::{Sight, View};
 use crate::types::{Fields, Key, KeyPart, RowReader, RowView};
-use crate::unit_of_work::{UnitOfWork, adopt_version, forget_lazy, merge};
+use crate::unit_of_work::{UnitOfWork, forget_lazy, merge};
 
 /// Takes in rows that have the columns of an entity from some offset on.
 pub(crate) struct Hydrator<'a> {
@@ -235,7 +235,8 @@ impl<'a> Hydrator<'a> {
     }
 }
 
-/// Takes a row into its entity. One that was stale is not any more, and pending changes are then made on this row.
+/// Takes a row into its entity. One that was stale is not any more, and pending changes are then made on this row, if nobody else has
+/// written it.
 fn take_in(
     graph: &UnitOfWork,
     entity: &EntityDef,
@@ -248,7 +249,7 @@ fn take_in(
         forget_lazy(graph, entity, cell, fresh)?;
     }
     if cell.is_stale() {
-        adopt_version(graph, entity, cell, fresh)?;
+        graph.adopt_own_version(entity, cell, fresh)?;
         cell.set_stale(false);
     }
     Ok(())

@@ -255,18 +255,33 @@ impl Session {
 
     /// Notes what a statement of the user's own may have written.
     pub(super) fn wrote_with(&self, text: &str) {
-        if self.orm.results.is_used() {
-            let mentions = Mentions::of(text);
-            let verbs = ["insert", "update", "delete", "merge", "truncate", "copy", "drop", "alter", "call", "do"];
-            if verbs.iter().any(|verb| mentions.names(None, verb)) {
-                let metadata = &self.orm.metadata;
-                let mut tags = tables_in(metadata, text);
-                let has = |verbs: &[&str]| verbs.iter().any(|verb| mentions.names(None, verb));
-                let deletes = has(&["delete", "merge", "truncate"]);
-                push_affected(metadata, &mut tags, deletes, has(&["update", "merge"]));
-                self.wrote_tags(tags);
-            }
+        self.wrote_tags(self.tags_written_with(text));
+    }
+
+    /// The tables that a statement of the user's own may write, as far as that matters.
+    fn tags_written_with(&self, text: &str) -> Vec<String> {
+        if !self.orm.results.is_used() || !may_write(text) {
+            return Vec::new();
         }
+        let (metadata, mentions) = (&self.orm.metadata, Mentions::of(text));
+        let mut tags = tables_in(metadata, text);
+        let has = |verbs: &[&str]| verbs.iter().any(|verb| mentions.names(None, verb));
+        let deletes = has(&["delete", "merge", "truncate"]);
+        push_affected(metadata, &mut tags, deletes, has(&["update", "merge"]));
+        tags
+    }
+
+    /// Notes that a statement of the user's own is sent: whatever its text, it may call a function that writes. Results of the tables
+    /// that it writes by its text are forgotten when the answer is there, or nobody waits for it any more.
+    pub(super) fn sends(&self, statement: &Statement) -> SentStatement<'_> {
+        self.wrote_directly();
+        let mut written = WrittenTables::new(&self.orm.results);
+        let tags = self.tags_written_with(&statement.text);
+        match &mut *self.open.lock() {
+            Some(open) => open.written.tables.extend(tags),
+            None => written.tables.extend(tags),
+        }
+        SentStatement { session: self, written }
     }
 
     fn wrote_tags(&self, tags: Vec<String>) {
@@ -333,6 +348,28 @@ impl Orm {
     }
 }
 
+/// A statement of the user's own that is under way.
+pub(super) struct SentStatement<'a> {
+    session: &'a Session,
+    written: WrittenTables,
+}
+
+impl SentStatement<'_> {
+    /// It is answered.
+    pub(super) async fn answered(self) {
+        self.session.wrote_directly();
+        drop(self.written);
+        self.session.settle_results().await;
+    }
+}
+
+/// Whether the text of a statement has a verb that writes.
+pub(super) fn may_write(text: &str) -> bool {
+    let mentions = Mentions::of(text);
+    let verbs = ["insert", "update", "delete", "merge", "truncate", "copy", "drop", "alter", "call", "do"];
+    verbs.iter().any(|verb| mentions.names(None, verb))
+}
+
 impl EntityManager {
     /// Forgets all results that are kept for the managers of this [`Orm`].
     ///
@@ -340,12 +377,6 @@ impl EntityManager {
     /// [`Error::Validation`] if the store cannot be told.
     pub async fn clear_cache(&self) -> Result<(), Error> {
         self.session.orm.results.clear().await
-    }
-
-    /// Takes note of what a statement of the user's own may have written.
-    pub(super) async fn wrote_with(&self, statement: &Statement) {
-        self.session.wrote_with(&statement.text);
-        self.session.settle_results().await;
     }
 
     /// Forgets the results that were read from the table of an entity: somebody else has written it.

@@ -320,13 +320,20 @@ impl EntityManager {
         let _serial = self.session.serialised().await?;
         let view = self.session.view()?;
         let statement = sql::select_by_key(&view, &self.session.orm.texts, entity, &key)?;
-        let answer = self.executor().await?.run(&statement).await?;
+        let executor = self.executor().await?;
+        let answer = executor.run(&statement).await?;
         if answer.rows.is_empty() {
             return Err(Error::NotFound { entity: meta.name, criteria: format!("{}#{key}", meta.name) });
         }
         let lazy = loaded_columns(entity, &cell)?;
         Hydrator::new(&graph, entity, true).through(&view).take_rows(&answer.rows)?;
-        self.populate_cells(meta, vec![cell], &lazy, None).await
+        let tree = PopulateNode::tree(meta, &lazy)?;
+        if tree.is_empty() {
+            return Ok(());
+        }
+        // Nothing is flushed before: a flush would wait for this refresh.
+        let executor = LazyExecutor::ready(&*self.session, executor);
+        self.loader(&graph, &view, executor, None).populate(entity.index, vec![cell], &tree).await
     }
 
     pub(super) async fn populate_cells(

@@ -112,7 +112,9 @@ impl Session {
             graph.set_detached(true);
             *self.graph.write() = restored;
         }
-        self.graph().sights.forget();
+        let graph = self.graph();
+        graph.sights.forget();
+        graph.forget_own_versions(scope);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::EntityManager;
+use super::cache::may_write;
 use super::find::handles;
 use super::flush_mode::Reads;
 use crate::entity::{Entity, Managed};
@@ -85,8 +86,10 @@ impl Sql {
     /// PostgreSQL cannot hold; what the server answered.
     pub async fn execute(self) -> Result<u64, Error> {
         let (em, statement) = self.statement()?;
-        let affected = em.session.executor().await?.run(&statement).await?.affected;
-        em.wrote_with(&statement).await;
+        let executor = em.session.executor().await?;
+        let sent = em.session.sends(&statement);
+        let affected = executor.run(&statement).await?.affected;
+        sent.answered().await;
         Ok(affected)
     }
 
@@ -96,8 +99,10 @@ impl Sql {
 
     async fn rows(self) -> Result<Vec<Row>, Error> {
         let (em, statement) = self.statement()?;
-        let answer = em.session.reader(Reads::Statements(from_ref(&statement))).await?.run(&statement).await?;
-        em.wrote_with(&statement).await;
+        let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
+        let sent = em.session.sends(&statement);
+        let answer = executor.run(&statement).await?;
+        sent.answered().await;
         Ok(answer.rows.into_iter().map(Row).collect())
     }
 }
@@ -145,11 +150,10 @@ impl<R: FromRow> MappedSql<R> {
     async fn run(self) -> Result<Vec<R>, Error> {
         let (em, statement) = self.sql.statement()?;
         let mut intake = RowIntake::<R>::plain();
-        em.session
-            .reader(Reads::Statements(from_ref(&statement)))
-            .await?
-            .stream(&statement, &mut |rows| intake.take(rows))
-            .await?;
+        let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
+        let sent = em.session.sends(&statement);
+        executor.stream(&statement, &mut |rows| intake.take(rows)).await?;
+        sent.answered().await;
         Ok(intake.into_rows())
     }
 }
@@ -190,14 +194,16 @@ impl<T: Entity> EntitySql<T> {
         let graph = em.graph();
         let metadata = Arc::clone(&graph.metadata);
         let entity = metadata.of(T::meta())?;
+        let is_written = may_write(&statement.text);
         let statement = sql::plain_entities(&em.session.view()?, entity, statement)?;
+        let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
+        let sent = em.session.sends(&statement);
         let mut hydrator = Hydrator::new(&graph, entity, false);
-        let outcome = em
-            .session
-            .reader(Reads::Statements(from_ref(&statement)))
-            .await?
-            .stream(&statement, &mut |rows| hydrator.take_rows(rows))
-            .await;
+        if is_written {
+            hydrator = hydrator.written();
+        }
+        let outcome = executor.stream(&statement, &mut |rows| hydrator.take_rows(rows)).await;
+        sent.answered().await;
         if let Err(error) = outcome {
             let missing = sql::missing_column(entity, &error).map(|column| {
                 let name = entity.meta.name;

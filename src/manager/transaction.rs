@@ -202,7 +202,9 @@ impl EntityManager {
     /// # Errors
     /// [`Error::TransactionRequired`] if nothing was begun. [`Error::Validation`] if a [`savepoint`](Self::savepoint) of it is
     /// open; nothing happens then. What the flush or the commit answered, or [`Error::TransactionRollbackOnly`]: then the
-    /// transaction is rolled back (or what `begin` had begun inside of it), and the memory with it.
+    /// transaction is rolled back (or what `begin` had begun inside of it), and the memory with it. Only if this thread has taken
+    /// a guard of a written entity meanwhile, and not dropped it, [`Error::EntityBorrowed`] comes behind the COMMIT: then
+    /// [`is_in_transaction`](Self::is_in_transaction) is false, and the next operation tells the entities what was written.
     ///
     /// # Cancel safety
     /// Dropping the future rolls back.
@@ -346,7 +348,11 @@ impl OpenScope {
         let serial = session.serialised().await?;
         let (connection, savepoint) = self.ready()?;
         let ending = if savepoint.is_none() { Ending::Transaction } else { Ending::Savepoint };
-        session.flush_unserialised(Some(ending)).await?;
+        let flushed = session.flush_unserialised(Some(ending)).await.map(|_| ());
+        // Committed, though a guard keeps what was written from being published: the scope has succeeded.
+        if flushed.is_err() && !session.has_unpublished() {
+            return flushed;
+        }
         let callbacks = match savepoint {
             None => session.committed(),
             Some(number) => {
@@ -361,7 +367,7 @@ impl OpenScope {
         drop((connection, serial));
         session.settle_results().await;
         run_callbacks(callbacks).await;
-        Ok(())
+        flushed
     }
 
     /// Checks that the scope can be ended without being undone, as far as is known.

@@ -54,11 +54,15 @@ impl EntityManager {
     /// could not be asked what has become of the transaction, so the rows may have been written. A failed flush inside a
     /// transaction gives up only its own savepoint.
     ///
+    /// A guard that this thread takes while the flush is under way, and does not drop, is [`Error::EntityBorrowed`], too: inside a
+    /// transaction the flush is given up then; what is committed by then stays, and the next operation of the manager
+    /// tells the entities.
+    ///
     /// # Cancel safety
     /// Dropping the future leaves entities and schedule as before. COMMIT travels with the statements, so the server may
     /// carry out what was sent: the next operation of the manager waits for that, and if the rows were written, the
-    /// entities know it then. Flushing again writes nothing twice. Inside a transaction, dropping the future undoes the
-    /// flush.
+    /// entities know it then. If that cannot be found out, it is [`Error::CommitOutcomeUnknown`] of that operation. Flushing
+    /// again writes nothing twice without saying so. Inside a transaction, dropping the future undoes the flush.
     pub async fn flush(&self) -> Result<FlushSummary, Error> {
         self.session.flush().await
     }
@@ -105,6 +109,8 @@ impl Session {
         let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes), has_written);
         let unfinished = Unfinished::new(flight, graph, changes, flushing);
         let connection = self.transaction();
+        // What is read from now on may see what is undone together with the scope.
+        self.tracker.wrote();
         let mut summary = Running::of(self, unfinished, is_own).finish().await?;
         // COMMIT could not travel with the statements if these might have had to be tried again.
         if let (Some(Ending::Transaction), Some(connection)) = (ending, connection)

@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub lifecycle: Lifecycle,
     /// Its key in the identity map.
     pub key: Option<Key>,
+    /// Whether the row may have been written past the unit of work since it was read.
+    pub stale: bool,
 }
 
 impl fmt::Debug for Snapshot {

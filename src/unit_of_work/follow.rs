@@ -87,6 +87,7 @@ pub(super) fn follow(graph: &Arc<UnitOfWork>, followers: &[Follower], now: KeysN
     }
     // A row that was read under its new key while the flush was under way; what is deleted leaves by itself.
     for other in replaced.iter().filter(|other| other.lifecycle() == Lifecycle::Managed) {
+        graph.tracker.keep_state(other);
         other.set_lifecycle(Lifecycle::Detached);
     }
     Ok(())

@@ -82,6 +82,20 @@ pub(super) fn told(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<Vec<T
     Ok(finder.told)
 }
 
+/// Those who have to be told that entities lose all their links of one relation.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a write guard of one of the entities.
+pub(super) fn told_of_links(
+    graph: &Arc<UnitOfWork>,
+    changes: &ChangeSet,
+    clear: &ClearChange,
+) -> Result<Vec<Told>, Error> {
+    let mut finder = Finder { graph, changes, told: Vec::new() };
+    finder.clear(clear)?;
+    Ok(finder.told)
+}
+
 struct Finder<'a> {
     graph: &'a Arc<UnitOfWork>,
     changes: &'a ChangeSet,

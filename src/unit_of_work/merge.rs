@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::UnitOfWork;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, Property, PropertyDef};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, Lifecycle, Property, PropertyDef};
 use crate::types::Version;
 
 /// Merges a row into an entity. `overwrite` drops the user's changes, too: a refresh.
@@ -44,44 +44,37 @@ pub(crate) fn merge(
             }
         });
     }
+    // A removal was decided on what the user has seen, as a change is.
+    let is_removing = cell.lifecycle() == Lifecycle::Removing;
     cell.write(&mut |value, baseline| match baseline {
-        None => take_all(entity, value, fresh),
-        Some(baseline) if is_clean(entity, value, baseline) => {
+        None if !is_removing => take_all(entity, value, fresh),
+        Some(baseline) if !is_removing && is_clean(entity, value, baseline) => {
             take_all(entity, value, fresh);
             take_all(entity, baseline, fresh);
         }
-        Some(baseline) => {
+        mut baseline => {
             for (index, precision) in readable(entity) {
                 // The version stays what it was when the user began to change the entity, or a lost update would pass.
                 if Some(index) == entity.version {
                     continue;
                 }
-                let clean = value.property(index).same(baseline.property(index), precision);
+                let clean = baseline
+                    .as_ref()
+                    .is_none_or(|baseline| value.property(index).same(baseline.property(index), precision));
                 if clean {
                     value.property_mut(index).assign(fresh.property(index));
                 }
-                baseline.property_mut(index).assign(fresh.property(index));
+                if let Some(baseline) = &mut baseline {
+                    baseline.property_mut(index).assign(fresh.property(index));
+                }
             }
         }
     })
 }
 
-/// Has pending changes of an entity be written over the version of this row, which the manager itself has written.
-///
-/// # Errors
-/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
-pub(crate) fn adopt_version(
-    graph: &UnitOfWork,
-    entity: &EntityDef,
-    cell: &Arc<dyn AnyCell>,
-    fresh: &dyn EntityObject,
-) -> Result<(), Error> {
-    let Some(version) = entity.version else { return Ok(()) };
-    set_version(graph, cell, version, fresh.property(version))
-}
-
-/// The same, if the row was written once, by the statement that has returned its version (in binary form): a number that was
-/// counted up by more than one was changed by others, too, and pending changes do not go over that (rule C9).
+/// Has pending changes of an entity be written over the version of a row, if this was written once, by the statement of the
+/// manager's own that has returned it (in binary form): a number that was counted up by more than one was changed by others, too,
+/// and pending changes do not go over that (rule C9).
 ///
 /// # Errors
 /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
@@ -94,17 +87,32 @@ pub(crate) fn adopt_next_version(
     let Some(index) = entity.version else { return Ok(()) };
     let mut adopted = None;
     cell.read(&mut |view| {
-        let Some(baseline) = view.baseline else { return };
-        let (known, mut version) = (baseline.property(index), baseline.property(index).boxed());
-        let is_next = version.decode(fresh).is_ok()
-            && match (Version::of(known), Version::of(&*version)) {
-                (Some(Version::Integer(known)), Some(Version::Integer(fresh))) => known.checked_add(1) == Some(fresh),
-                // A point in time does not tell how often the row was written.
-                _ => true,
-            };
-        adopted = is_next.then_some(version);
+        let known = view.baseline.unwrap_or(view.value).property(index);
+        let mut version = known.boxed();
+        let is_decoded = version.decode(fresh).is_ok();
+        let versions = Version::of(known).zip(Version::of(&*version)).filter(|_| is_decoded);
+        adopted = versions.is_some_and(|(known, fresh)| is_next(known, fresh)).then_some(version);
     })?;
     adopted.map_or(Ok(()), |version| set_version(graph, cell, index, &*version))
+}
+
+/// Whether one version may come directly behind the other.
+pub(super) fn is_next(known: Version, next: Version) -> bool {
+    match (known, next) {
+        (Version::Integer(known), Version::Integer(next)) => known.checked_add(1) == Some(next),
+        // A point in time does not tell how often the row was written.
+        _ => true,
+    }
+}
+
+/// The version that an entity was read with.
+///
+/// # Errors
+/// [`Error::EntityBorrowed`] if this thread holds a write guard of the entity.
+pub(super) fn known_version(cell: &Arc<dyn AnyCell>, property: usize) -> Result<Option<Version>, Error> {
+    let mut known = None;
+    cell.read(&mut |view| known = Version::of(view.baseline.unwrap_or(view.value).property(property)))?;
+    Ok(known)
 }
 
 /// Forgets the lazy columns of an entity whose row was written: what was loaded of them may be outdated. What the user has set
@@ -139,7 +147,8 @@ pub(crate) fn forget_lazy(
     })
 }
 
-fn set_version(
+/// Sets the version that an entity is taken to have been read with.
+pub(super) fn set_version(
     graph: &UnitOfWork,
     cell: &Arc<dyn AnyCell>,
     property: usize,
@@ -149,8 +158,8 @@ fn set_version(
         graph.tracker.keep_all(cell)?;
     }
     cell.write(&mut |value, baseline| {
+        value.property_mut(property).assign(version);
         if let Some(baseline) = baseline {
-            value.property_mut(property).assign(version);
             baseline.property_mut(property).assign(version);
         }
     })
@@ -172,9 +181,12 @@ fn changed(entity: &EntityDef, known: &dyn EntityObject, fresh: &dyn EntityObjec
     readable(entity).any(|(index, _)| !known.property(index).same(fresh.property(index), None))
 }
 
-/// Whether an entity that was touched has no changed column after all.
+/// Whether an entity that was touched has no changed column after all, lazy ones included.
 fn is_clean(entity: &EntityDef, value: &dyn EntityObject, baseline: &dyn EntityObject) -> bool {
-    readable(entity).all(|(index, precision)| value.property(index).same(baseline.property(index), precision))
+    let lazy = entity.lazy_columns().map(|index| (index, entity.column(index).and_then(|column| column.meta.digits())));
+    readable(entity)
+        .chain(lazy)
+        .all(|(index, precision)| value.property(index).same(baseline.property(index), precision))
 }
 
 fn take_all(entity: &EntityDef, value: &mut dyn EntityObject, fresh: &dyn EntityObject) {

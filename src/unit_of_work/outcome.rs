@@ -52,10 +52,22 @@ impl Outcome {
         KeysNow { done: Done::Everything, ..self.now(metadata, changes) }
     }
 
-    /// Notes that a statement was bound: what comes behind it names the rows as they are called then.
-    pub(crate) fn bound(&mut self, metadata: &Metadata, changes: &ChangeSet, statement: &PlannedStatement) {
+    /// Notes that a statement was bound: the versions that it counts up, and that what comes behind it names the rows as they are
+    /// called then.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a write guard of one of the entities.
+    pub(crate) fn bound(
+        &mut self,
+        metadata: &Metadata,
+        changes: &ChangeSet,
+        statement: &PlannedStatement,
+    ) -> Result<(), Error> {
+        if let PlannedStatement::Update { entity, rows, .. } = statement {
+            self.count_up(&metadata.entities[*entity], changes, rows)?;
+        }
         if changes.keys.is_empty() {
-            return;
+            return Ok(());
         }
         match statement {
             PlannedStatement::Insert { rows, .. }
@@ -77,6 +89,29 @@ impl Outcome {
                 self.rekeyed.extend(written.map(|property| (*row, property)));
             }
         }
+        Ok(())
+    }
+
+    /// The new versions of rows, counted here as the statement counts them.
+    fn count_up(&mut self, entity: &EntityDef, changes: &ChangeSet, rows: &[usize]) -> Result<(), Error> {
+        let Some(version) = entity.version.filter(|_| !sql::returns_version(entity)) else { return Ok(()) };
+        let number = u16::try_from(version).unwrap_or_default();
+        for position in rows {
+            let mut next = Vec::new();
+            changes.rows[*position].cell.read_sent(changes.flush, &mut |view| {
+                // It was encoded when the statement was bound.
+                let _ = view.baseline.unwrap_or(view.value).property(version).encode(&mut next);
+            })?;
+            // A number that overflows is refused by the server.
+            for byte in next.iter_mut().rev() {
+                *byte = byte.wrapping_add(1);
+                if *byte != 0 {
+                    break;
+                }
+            }
+            self.made.entry(*position).or_default().push((number, Some(next.into())));
+        }
+        Ok(())
     }
 
     /// Makes the keys that are made of keys that have become known.
@@ -170,7 +205,6 @@ impl Outcome {
     pub(crate) fn take(
         &mut self,
         metadata: &Metadata,
-        changes: &ChangeSet,
         statement: &PlannedStatement,
         rows: &[usize],
         answer: &Answer,
@@ -179,9 +213,7 @@ impl Outcome {
             PlannedStatement::Insert { entity, returning, makes_keys, .. } => {
                 self.inserted(&metadata.entities[*entity], returning, *makes_keys, rows, answer)
             }
-            PlannedStatement::Update { entity, .. } => {
-                self.updated(&metadata.entities[*entity], changes, rows, &answer.rows)
-            }
+            PlannedStatement::Update { entity, .. } => self.updated(&metadata.entities[*entity], rows, &answer.rows),
             PlannedStatement::ReadBack { entity, properties, .. } => {
                 self.by_key(&metadata.entities[*entity], properties, rows, &answer.rows)
             }
@@ -252,35 +284,12 @@ impl Outcome {
         Ok(())
     }
 
-    /// The new versions of rows that were updated: counted here as the statement counts them, or as it has answered.
-    fn updated(
-        &mut self,
-        entity: &EntityDef,
-        changes: &ChangeSet,
-        rows: &[usize],
-        answer: &[Row],
-    ) -> Result<(), Error> {
-        let Some(version) = entity.version else { return Ok(()) };
-        let number = u16::try_from(version).unwrap_or_default();
-        if sql::returns_version(entity) {
-            return self.by_key(entity, &[number], rows, answer);
+    /// The new versions of rows that were updated, where the statement answers with them.
+    fn updated(&mut self, entity: &EntityDef, rows: &[usize], answer: &[Row]) -> Result<(), Error> {
+        match entity.version.map(u16::try_from) {
+            Some(Ok(version)) if sql::returns_version(entity) => self.by_key(entity, &[version], rows, answer),
+            _ => Ok(()),
         }
-        for position in rows {
-            let mut next = Vec::new();
-            changes.rows[*position].cell.read_sent(changes.flush, &mut |view| {
-                // It was encoded when the statement was bound.
-                let _ = view.baseline.unwrap_or(view.value).property(version).encode(&mut next);
-            })?;
-            // A number that overflows is refused by the server.
-            for byte in next.iter_mut().rev() {
-                *byte = byte.wrapping_add(1);
-                if *byte != 0 {
-                    break;
-                }
-            }
-            self.made.entry(*position).or_default().push((number, Some(next.into())));
-        }
-        Ok(())
     }
 
     /// Keeps the columns behind the key.
@@ -335,12 +344,12 @@ fn is_composed(metadata: &Metadata, row: &RowChange) -> bool {
     row.kind == ChangeKind::Insert && row.key.is_none() && key.iter().all(written)
 }
 
-fn raw(row: &Row, index: usize) -> Option<&[u8]> {
+pub(super) fn raw(row: &Row, index: usize) -> Option<&[u8]> {
     row.try_get::<usize, RawColumn<'_>>(index).ok().and_then(|column| column.0)
 }
 
 /// The key in the first columns of a row.
-fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
+pub(super) fn key_of(entity: &EntityDef, row: &Row) -> Result<Key, Error> {
     if let [column] = entity.key.as_slice()
         && let Some(part) = raw(row, 0).and_then(|raw| KeyPart::decode(column.pg, raw))
     {

@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
 use super::change_set::{ChangeKind, ChangeSet, Override, RowChange};
+use super::deleted_along::{DeletedAlong, Moment};
 use super::follow::{Follower, follow, followers};
 use super::inverse_sides::{Told, told};
 use super::key_changes::KeysNow;
@@ -22,8 +23,10 @@ use crate::types::{Key, KeyPart};
 /// Publishes what was written.
 ///
 /// # Errors
-/// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running.
+/// [`Error::EntityBorrowed`] if this thread has taken a guard of a written entity while the flush was running. Nothing is published
+/// then.
 pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Outcome) -> Result<(), Error> {
+    check_guards(graph, changes)?;
     graph.sights.forget_rows();
     let now = outcome.in_the_end(&graph.metadata, changes);
     let mut told = told(graph, changes)?;
@@ -65,10 +68,11 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     for cell in &changes.dropped {
         cell.set_lifecycle(Lifecycle::New);
     }
+    DeletedAlong::of(graph, changes, Moment::Behind)?.publish(graph, changes)?;
     graph.tracker.forget_removed_rows(&changes.removed_rows);
     graph.tracker.retain_pending(|cell| {
         match cell.lifecycle() {
-            Lifecycle::New => false,
+            Lifecycle::New | Lifecycle::Removed => false,
             // If it was written, it was persisted or removed in the meantime.
             Lifecycle::Scheduled | Lifecycle::Removing => true,
             // Of those that were written, only what was changed again in the meantime.
@@ -89,8 +93,9 @@ pub(crate) fn check_guards(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Resu
     let told = told(graph, changes)?;
     let outcome = Outcome::before(&graph.metadata, changes);
     let followers = followers(graph, outcome.in_the_end(&graph.metadata, changes))?;
+    let along = DeletedAlong::of(graph, changes, Moment::Before)?;
     let others = told.iter().map(|told| &told.cell).chain(followers.iter().map(|follower| &follower.cell));
-    let mut cells = changes.cells().chain(others);
+    let mut cells = changes.cells().chain(others).chain(along.cells());
     match cells.find(|cell| cell.is_borrowed(true)) {
         Some(cell) => Err(Error::EntityBorrowed { entity: cell.meta().name }),
         None => Ok(()),
@@ -195,6 +200,7 @@ impl Publisher<'_> {
         }
         drop(map);
         for other in replaced {
+            self.graph.tracker.keep_state(&other);
             other.set_lifecycle(Lifecycle::Detached);
         }
     }

@@ -81,7 +81,14 @@ impl State {
 
 /// The state of an entity without its fields.
 fn state_of(cell: &Arc<dyn AnyCell>) -> Snapshot {
-    Snapshot { cell: Arc::clone(cell), value: None, baseline: None, lifecycle: cell.lifecycle(), key: cell.key() }
+    Snapshot {
+        cell: Arc::clone(cell),
+        value: None,
+        baseline: None,
+        lifecycle: cell.lifecycle(),
+        key: cell.key(),
+        stale: cell.is_stale(),
+    }
 }
 
 impl Tracker {

@@ -35,7 +35,7 @@ pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Ou
 }
 
 /// More polls than any of the stories needs.
-const ENOUGH: usize = 60;
+pub const ENOUGH: usize = 60;
 
 async fn one_connection() -> Fixture {
     Fixture::with(library(), |builder| {

@@ -1,8 +1,10 @@
 //! Rules A5 and C3 with other tasks around: what is written while a flush runs is the next flush's, flushes wait for each
 //! other, reads do not.
 
+use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
+use crate::cancellation::{ENOUGH, cancelled_after};
 use crate::library::*;
 use crate::support::Fixture;
 use howdah::prelude::*;
@@ -236,4 +238,64 @@ async fn c3_c12_a_cancelled_flush_leaves_everything_as_before() {
     assert_eq!((new.id(), new.state(), new.is_dirty()), (2, EntityState::Managed, false));
     assert_eq!(fixture.rows("SELECT title, pages, version FROM book ORDER BY id").await, ["sent|5|3", "second|~|1"]);
     assert_eq!(fixture.open_transactions().await, 0);
+}
+
+/// The ways to write what is scheduled.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Flush,
+    InTransaction,
+    Commit,
+}
+
+/// A guard that this thread takes while a flush is on its way, and keeps until that is over: what is committed is known afterwards, and
+/// what is not is undone. Wherever the flush is by then, the next one writes nothing twice.
+#[tokio::test]
+async fn c3_a_guard_that_is_kept_while_a_flush_is_on_its_way() {
+    let fixture = Fixture::new(library()).await;
+    let (em, book, author) = book(&fixture).await;
+    for way in [Way::Flush, Way::InTransaction, Way::Commit] {
+        let mut refused = 0;
+        for polls in 1..ENOUGH {
+            let context = format!("{way:?} {polls}");
+            let version = book.read().version;
+            book.update(|book| book.pages = Some(book.pages.unwrap_or_default() + 1));
+            let new = em.persist(NewBook { title: "new".into(), author: author.to_ref() });
+            if !matches!(way, Way::Flush) {
+                em.begin().await.unwrap();
+            }
+            let mut flush: BoxFuture<'_, Result<(), Error>> = match way {
+                Way::Commit => Box::pin(em.commit()),
+                _ => Box::pin(async { em.flush().await.map(|_| ()) }),
+            };
+            let mut outcome = cancelled_after(polls, &mut flush).await;
+            let is_done = outcome.is_some();
+            if !is_done {
+                let _guard = book.write();
+                outcome = Some(flush.await);
+            }
+            let outcome = outcome.unwrap();
+            let is_refused = matches!(outcome, Err(Error::EntityBorrowed { .. }));
+            assert!(outcome.is_ok() || is_refused, "{context}: {outcome:?}");
+            refused += usize::from(is_refused);
+            if matches!(way, Way::InTransaction) {
+                assert_eq!(new.state() == EntityState::New, is_refused, "{context}");
+                em.flush().await.unwrap();
+                em.commit().await.unwrap();
+            } else {
+                assert!(!em.is_in_transaction(), "{context}");
+                em.flush().await.unwrap();
+            }
+            assert_eq!((new.state(), new.is_dirty()), (EntityState::Managed, false), "{context}");
+            assert_eq!((book.read().version, book.is_dirty()), (version + 1, false), "{context}");
+            let stored = fixture.rows("SELECT title, version FROM book ORDER BY id").await;
+            assert_eq!(stored, [format!("first|{}", version + 1), "new|1".into()], "{context}");
+            em.remove(&new);
+            em.flush().await.unwrap();
+            if is_done {
+                break;
+            }
+        }
+        assert!(refused > 0, "{way:?}: no guard was in the way");
+    }
 }

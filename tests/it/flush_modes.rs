@@ -227,3 +227,30 @@ async fn reads_that_run_at_the_same_time_flush_once() {
     assert_eq!(counts, [1; 8]);
     assert_eq!(verbs(&fixture).iter().filter(|verb| *verb == "UPDATE").count(), 1);
 }
+
+#[derive(Entity, Clone, Debug)]
+pub struct Letter {
+    #[primary_key]
+    pub id: i64,
+    pub text: Lazy<String>,
+}
+
+/// A refresh reads the lazy columns that are loaded, and flushes nothing: whatever the mode, it does not wait for itself.
+#[tokio::test]
+async fn a_refresh_flushes_nothing_in_any_mode() {
+    let fixture = Fixture::new(entities![Letter]).await;
+    for mode in [FlushMode::Auto, FlushMode::Commit, FlushMode::Always] {
+        let em = fixture.em();
+        em.set_flush_mode(mode);
+        let letter = em.persist(NewLetter { text: "Dear".into() });
+        em.flush().await.unwrap();
+        let other = em.persist(NewLetter { text: "Hello".into() });
+        letter.write().text.set("changed");
+        fixture.forget();
+        let refresh = tokio::time::timeout(std::time::Duration::from_secs(10), em.refresh(&letter));
+        refresh.await.expect("it does not wait for itself").unwrap();
+        assert_eq!(verbs(&fixture), ["SELECT", "SELECT"], "{mode:?}");
+        assert_eq!((letter.read().text.get().unwrap().as_str(), letter.is_dirty()), ("Dear", false));
+        assert_eq!(other.state(), EntityState::New);
+    }
+}

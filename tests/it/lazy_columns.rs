@@ -200,3 +200,30 @@ async fn a_row_that_is_gone_has_no_value() {
     let error = article.load(&em, |a| a.body()).await.unwrap_err();
     assert!(matches!(error, Error::NotLoaded { entity: "Article", relation: "body" }), "{error}");
 }
+
+/// A pending change of a lazy column is one like every other: what somebody else has written meanwhile is not overwritten.
+#[tokio::test]
+async fn c9_a3_a_changed_lazy_column_is_not_written_over_another_version() {
+    let fixture = filled().await;
+    for (is_loaded, text, theirs) in [(false, "mine", "theirs"), (true, "mine again", "theirs again")] {
+        let (em, other) = (fixture.em(), fixture.em());
+        em.set_flush_mode(FlushMode::Commit);
+        let mine = one(&em).await;
+        if is_loaded {
+            mine.load(&em, |a| a.body()).await.unwrap();
+        }
+        let version = mine.read().version;
+        mine.write().body.set(text);
+        one(&other).await.write().body.set(theirs);
+        other.flush().await.unwrap();
+        em.find::<Article>().await.unwrap();
+        assert_eq!((mine.read().version, mine.read().body.get().unwrap().as_str()), (version, text));
+        let stale = em.flush().await.unwrap_err();
+        assert!(matches!(stale, Error::OptimisticLock { .. }), "{stale:?}");
+        assert_eq!(fixture.rows("SELECT body FROM article WHERE title = 'one'").await, [theirs]);
+        em.refresh(&mine).await.unwrap();
+        mine.write().body.set(text);
+        em.flush().await.unwrap();
+        assert_eq!(fixture.rows("SELECT body FROM article WHERE title = 'one'").await, [text]);
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::cancellation::{Story, assert_written, is_committed};
+use crate::cancellation::{ENOUGH, Story, assert_written, cancelled_after, is_committed};
 use crate::library::*;
 use crate::proxy::{At, Cut, Proxy};
 use crate::support::Fixture;
@@ -308,4 +308,49 @@ async fn a_connection_that_is_lost_while_reading_is_told_and_replaced() {
         assert_eq!(found.read().name, "Ada", "{cut:?}");
         assert_eq!(proxy.connections(), 1);
     }
+}
+
+/// What was sent with a flush that is given up, and whose outcome cannot be found out, is told by the next operation: whoever writes
+/// it again knows that it may be there.
+#[tokio::test]
+async fn c11_c12_a_flush_that_was_given_up_and_then_lost_is_told() {
+    let (fixture, proxy) = start().await;
+    let em = fixture.em();
+    let ada = em.persist(NewAuthor { name: "Ada".into() });
+    em.flush().await.unwrap();
+    let (mut told_written, mut told_lost) = (0, 0);
+    // One statement, which commits by itself, and a transaction whose outcome cannot be asked for.
+    for (statements, cut) in [(1, At::Before("INSERT")), (1, At::After("INSERT")), (2, At::After("COMMIT"))] {
+        for polls in 1..ENOUGH {
+            fixture.database.execute("TRUNCATE book, shelf CASCADE").await.unwrap();
+            let book = em.persist(NewBook { title: "Notes".into(), author: ada.to_ref() });
+            let shelf = (statements > 1).then(|| em.persist(NewShelf { code: "A".into() }));
+            proxy.cut(cut.clone());
+            let is_done = cancelled_after(polls, em.flush()).await.is_some();
+            proxy.refuse(statements > 1);
+            let outcome = if is_done { Ok(0) } else { em.count::<Tag>(()).await };
+            proxy.refuse(false);
+            proxy.disarm();
+            fixture.no_open_transaction().await;
+            let is_written = !fixture.rows("SELECT id FROM book").await.is_empty();
+            if let Err(Error::CommitOutcomeUnknown { .. }) = outcome {
+                *(if is_written { &mut told_written } else { &mut told_lost }) += 1;
+                assert_eq!((book.state(), book.key()), (EntityState::New, None), "{cut:?} {polls}");
+            } else if !is_done {
+                assert!(!is_written || book.state() == EntityState::Managed, "{cut:?} {polls}: written, and not told");
+            }
+            if is_written && book.state() == EntityState::New {
+                em.remove(&book);
+                shelf.iter().for_each(|shelf| em.remove(shelf));
+            }
+            em.flush().await.unwrap();
+            assert_eq!(fixture.rows("SELECT title FROM book").await, ["Notes"], "{cut:?} {polls}");
+            em.detach(&book);
+            shelf.iter().for_each(|shelf| em.detach(shelf));
+            if is_done {
+                break;
+            }
+        }
+    }
+    assert!(told_written > 0 && told_lost > 0, "{told_written} {told_lost}");
 }

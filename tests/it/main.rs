@@ -29,6 +29,7 @@ mod composite_keys;
 mod connecting;
 mod copy_in;
 mod cursors;
+mod deletion_rules;
 mod documentation;
 mod enums;
 mod ephemeral_database;

@@ -254,3 +254,29 @@ async fn d2_versions_of_a_scope_that_fails_are_taken_back() {
     em.rollback().await.unwrap();
     em.lock(book, LockMode::Optimistic(3)).await.unwrap();
 }
+
+/// A removal was decided on the version that was loaded, too.
+#[tokio::test]
+async fn c9_a_removal_is_not_carried_out_on_another_version() {
+    let fixture = Fixture::new(library()).await;
+    let (em, books) = books(&fixture).await;
+    em.set_flush_mode(FlushMode::Commit);
+    em.remove(&books[0]);
+    books[1].write().pages = Some(1);
+    em.remove(&books[1]);
+    let other = fixture.em();
+    for book in other.find::<Book>().await.unwrap() {
+        book.write().title = "theirs".into();
+    }
+    other.flush().await.unwrap();
+    em.find::<Book>().await.unwrap();
+    assert_stale(em.flush().await, &["Book#1", "Book#2"]);
+    assert_eq!(fixture.rows("SELECT title FROM book").await, ["theirs"; 3]);
+    // Whoever has looked, and wants it all the same, says so.
+    for book in &books[..2] {
+        em.persist(book);
+        em.refresh(book).await.unwrap();
+        em.remove(book);
+    }
+    assert_eq!(em.flush().await.unwrap().deleted, 2);
+}

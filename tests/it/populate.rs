@@ -356,3 +356,24 @@ async fn references_and_collections_are_shown_and_serialized_as_keys() {
     assert_eq!(serde_json::to_value(new.to_ref()).unwrap(), serde_json::Value::Null);
     assert_eq!(serde_json::to_value(&new.read().books).unwrap(), serde_json::json!([]));
 }
+
+/// What was added to a collection before a part of it was read, and is in that part, is in it once.
+#[tokio::test]
+async fn c14_items_that_are_added_already_are_shown_once_by_a_part() {
+    let fixture = shelves().await;
+    let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
+    let book = em.find_one_or_fail::<Book>(Book::fields().title().eq("Ann 1"), ()).await.unwrap();
+    let a = em.find_one_or_fail::<Tag>(Tag::fields().name().eq("a"), ()).await.unwrap();
+    let new = em.create(NewTag { name: "c".into() });
+    book.write().tags.add(&a);
+    book.write().tags.add(&new);
+    let populate = |b: BookFields<Book>| b.tags().with(|tags| tags.filter(|t| t.name().eq("a")));
+    em.populate(&book, populate(Book::fields())).await.unwrap();
+    assert_eq!(book.read().tags.items().unwrap(), [a, new]);
+    em.flush().await.unwrap();
+    let stored = "SELECT name FROM book_tags JOIN tag ON tag.id = tag_id JOIN book ON book.id = book_id \
+                  WHERE title = 'Ann 1' ORDER BY name";
+    assert_eq!(fixture.rows(stored).await, ["a", "b", "c"]);
+    assert!(!book.is_dirty());
+}

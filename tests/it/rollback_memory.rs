@@ -13,6 +13,7 @@ use howdah::prelude::*;
 
 mod graph;
 mod identity;
+mod past_the_unit_of_work;
 
 /// The ways in which a scope fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

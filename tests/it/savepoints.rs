@@ -1,7 +1,7 @@
 //! Nested transactions are savepoints, to any depth, and cost no trip of their own (rule D1); what fails inside leaves
 //! what is outside alone (rule D2).
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 
 use crate::library::*;
 use crate::support::Fixture;
@@ -181,4 +181,25 @@ async fn an_inner_flush_that_fails_at_the_end_of_its_scope_leaves_the_outer_one_
     .await
     .unwrap();
     assert_eq!(fixture.rows("SELECT name FROM author").await, ["Ada"]);
+}
+
+/// A query that runs beside a flush which fails is refused along with it. The flush goes back to its savepoint, and the transaction goes
+/// on.
+#[tokio::test]
+async fn d1_a_query_beside_a_failed_flush_does_not_fail_the_transaction() {
+    let fixture = Fixture::new(library()).await;
+    let em = fixture.em();
+    em.set_flush_mode(FlushMode::Commit);
+    em.persist(NewAuthor { name: "Ada".into() });
+    em.flush().await.unwrap();
+    em.begin().await.unwrap();
+    let twice = em.persist(NewAuthor { name: "Ada".into() });
+    // In this order, whenever they are polled.
+    let (flushed, read) = join(em.flush(), async { em.find::<Tag>().await }).await;
+    assert!(matches!(flushed, Err(Error::UniqueViolation { .. })), "{flushed:?}");
+    assert!(matches!(read, Err(Error::TransactionAborted)), "{read:?}");
+    twice.write().name = "Bob".into();
+    em.flush().await.unwrap();
+    em.commit().await.unwrap();
+    assert_eq!(fixture.rows("SELECT name FROM author ORDER BY id").await, ["Ada", "Bob"]);
 }

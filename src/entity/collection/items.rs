@@ -99,12 +99,11 @@ impl Items {
     /// The items, as far as they are known.
     pub(super) fn current(&self) -> impl Iterator<Item = &Item> {
         let pending = self.pending.as_deref();
-        let arranged = self.arranged();
+        let (arranged, is_part) = (self.arranged(), self.is_part());
         let stored = if arranged.is_some() || self.is_cleared() { None } else { self.shown() };
-        let kept = stored
-            .into_iter()
-            .flat_map(ItemList::iter)
-            .filter(move |item| pending.is_none_or(|pending| !pending.removed.contains(item)));
+        let kept = stored.into_iter().flat_map(ItemList::iter).filter(move |item| {
+            pending.is_none_or(|pending| !pending.removed.contains(item) && !(is_part && pending.added.contains(item)))
+        });
         let added = pending.into_iter().flat_map(|pending| pending.added.iter());
         arranged.into_iter().flat_map(ItemList::iter).chain(kept).chain(added).filter(|item| item.is_there())
     }

@@ -192,7 +192,14 @@ impl AnyCollection for Items {
         if self.arranged().is_some() || self.is_cleared() {
             return;
         }
-        self.known = Known::Part(Arc::new(cells(found)));
+        let found = cells(found);
+        // With a fixed order, adding what is there already moves it to the end.
+        let is_ordered = self.is_ordered();
+        if let (Some(pending), false) = (&mut self.pending, is_ordered) {
+            pending.added.retain(|item| !found.contains(item));
+        }
+        self.known = Known::Part(Arc::new(found));
+        self.tidy();
     }
 
     fn settle(&mut self, sent: &CollectionChanges, graph: &GraphLink) {

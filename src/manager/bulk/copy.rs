@@ -106,6 +106,7 @@ impl EntityManager {
     async fn begin_copy(&self, copying: &Copying<'_>) -> Result<Line<'_>, Error> {
         let text = sql::copy_in(copying.entity, &copying.properties, copying.format);
         let serial = self.session.serialised().await?;
+        self.session.wrote_directly();
         let Some(connection) = self.session.transaction() else {
             drop(serial);
             let copy = self.session.orm.pool.acquire().await?.copy_in(&text).await?;

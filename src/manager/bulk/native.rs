@@ -167,10 +167,10 @@ impl EntityManager {
     /// Entities that are loaded and that the statement may have touched are stale from then on: those with the keys of the
     /// condition, or else all of the type. They keep their values, until they are found again, by a `find` or by
     /// [`find_one`](Self::find_one), which reads a stale entity again though it is loaded. What they take in then is as
-    /// with every find: fields with pending changes keep these. The version becomes that of the row, for the manager itself has made
-    /// it, so the next flush writes the pending changes over the row as it is now, also that which the find itself begins with
-    /// ([`FlushMode`](crate::FlushMode)). Another flush of a stale entity that was not found again is
-    /// [`Error::OptimisticLock`], if it has a version.
+    /// with every find: fields with pending changes keep these. The version becomes that of the row, if it is the one that the manager
+    /// itself has made: the next flush writes the pending changes over the row then, also that which the find itself begins with
+    /// ([`FlushMode`](crate::FlushMode)). If anybody else has written the row since the entity was read, that flush is
+    /// [`Error::OptimisticLock`], and so is one of a stale entity that was not found again, if it has a version.
     ///
     /// One round trip. Pending work is not flushed before. Outside of a transaction the statement commits; inside of one it is a
     /// part of it, and a failure undoes no more than it has written.
@@ -230,7 +230,17 @@ impl UpdatePlan {
         let rows = sql::Rows { entity, filter: &self.filter, returned };
         let statement = sql::native_update(&view, rows, &assignments)?;
         let keys = keys_of(entity, &self.filter);
-        em.write_and_mark(statement, |graph| graph.mark_stale(entity.index, keys.as_deref())).await
+        // Which rows of loaded entities it has written, and which others have: only the first may be written over (rule C9).
+        let graph = em.graph();
+        let is_asked = !returned && entity.version.is_some();
+        let loaded = if is_asked { graph.loaded_keys(entity.index, keys.as_deref()) } else { Vec::new() };
+        let statement = if loaded.is_empty() { statement } else { sql::with_versions(entity, statement, &loaded)? };
+        let mark = |graph: &Arc<UnitOfWork>| graph.mark_stale(entity.index, keys.as_deref());
+        let mut answer = em.write_and_mark(statement, mark).await?;
+        if !loaded.is_empty() {
+            answer.affected = graph.wrote_versions(entity, &answer)?;
+        }
+        Ok(answer)
     }
 
     /// The properties with their values, each once.

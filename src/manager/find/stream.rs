@@ -189,7 +189,7 @@ struct Cursor {
     connection: Arc<TransactionConnection>,
     is_alone: bool,
     /// How often the transaction had gone back to a savepoint: a cursor that was opened behind one is gone then.
-    undone: u64,
+    undone: usize,
 }
 
 impl Cursor {

@@ -30,11 +30,15 @@ impl Session {
         let place = self.transaction().map_or(Place::Own, Place::Savepoint);
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
-        let (outcome, _) = flight.fly().await?;
+        self.wrote_directly();
+        let mut written = flight.fly().await?;
+        if let Some(open) = &mut written.open {
+            open.finish()?;
+        }
         self.wrote_directly();
         self.wrote_tables(|| changes.tables(metadata));
         self.settle_results().await;
-        Ok(outcome.keys)
+        Ok(written.outcome.keys)
     }
 
     /// Sends statements, all or none of which take effect.
@@ -47,8 +51,7 @@ impl Session {
     ) -> Result<Vec<Answer>, (Error, Option<usize>)> {
         let plain = |error: Error| (error, None);
         let _serial = self.serialised().await.map_err(plain)?;
-        // What is written may go out of sight.
-        self.graph().sights.forget_rows();
+        self.wrote_directly();
         let Some(connection) = self.transaction() else {
             let connection = self.orm.pool.acquire().await.map_err(plain)?;
             let answers = match statements {

@@ -118,7 +118,7 @@ impl Flight {
         }
     }
 
-    /// Becomes true when COMMIT is sent.
+    /// Becomes true when COMMIT is sent, and false again if the server has rolled back.
     pub(super) fn is_committing(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_committing)
     }
@@ -138,7 +138,7 @@ impl Flight {
                 }
                 Err(Failure::Stale(rows)) => return Err(stale(&self.orm.metadata, &self.changes, &rows)),
                 Err(Failure::Final(error)) => return Err(error),
-                Ok(outcome) => return Ok((outcome, self.summary)),
+                Ok((outcome, open)) => return Ok(Written { outcome, summary: self.summary, open }),
             }
         }
     }
@@ -153,7 +153,7 @@ impl Flight {
         })
     }
 
-    async fn attempt(&mut self) -> Result<Outcome, Failure> {
+    async fn attempt(&mut self) -> Result<(Outcome, Option<OpenFlush>), Failure> {
         self.is_stale_elsewhere = self.may_be_stale_twice();
         self.is_repeatable = match self.place {
             Place::Own | Place::Savepoint(_) => true,
@@ -178,7 +178,7 @@ impl Flight {
             self.take_in(&mut outcome, &batch, &answers)?;
             if batch.is_last {
                 self.summary.deleted += outcome.removed_rows;
-                return Ok(outcome);
+                return Ok((outcome, line.into_open()));
             }
         }
     }
@@ -264,7 +264,7 @@ impl Flight {
             let is_plain = |entity: usize| matches!(orm.keys.intake(entity), Intake::Unordered | Intake::Plain);
             let now = outcome.now(&orm.metadata, &self.changes);
             let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, statement)?;
-            outcome.bound(&orm.metadata, &self.changes, statement);
+            outcome.bound(&orm.metadata, &self.changes, statement)?;
             for (bound, rows) in bound {
                 batch.statements.push(bound);
                 batch.written.push((statement, rows));
@@ -289,13 +289,13 @@ impl Flight {
         match (line, batch.statements.first()) {
             (Line::Alone(connection), Some(statement)) => {
                 let answer = connection.run_alone(statement).await;
-                resolve(&self.orm, answer).await.map_err(|failure| self.explain(failure, batch))
+                self.landed(resolve(&self.orm, answer).await, batch)
             }
             (Line::Alone(_), None) => Ok(Vec::new()),
             (Line::Transaction(open), _) if commits => {
                 let answers = open.connection.commit(&batch.statements).await;
                 open.is_done = true;
-                resolve(&self.orm, answers).await.map_err(|failure| self.explain(failure, batch))
+                self.landed(resolve(&self.orm, answers).await, batch)
             }
             (Line::Transaction(open), _) => {
                 let answers = open.connection.run_all(&batch.statements).await?;
@@ -304,12 +304,23 @@ impl Flight {
                 for (index, answer) in answers.into_iter().enumerate() {
                     done.push(answer.map_err(|error| self.explain((error, Some(index)), batch))?);
                 }
-                if batch.is_last {
-                    open.finish()?;
-                }
                 Ok(done)
             }
         }
+    }
+
+    /// What has become of a COMMIT.
+    fn landed(
+        &self,
+        resolved: Result<Vec<Answer>, (Error, Option<usize>)>,
+        batch: &Batch<'_>,
+    ) -> Result<Vec<Answer>, Failure> {
+        resolved.map_err(|failure| {
+            if !matches!(failure.0, Error::CommitOutcomeUnknown { .. }) {
+                self.is_committing.store(false, Ordering::Release);
+            }
+            self.explain(failure, batch)
+        })
     }
 
     /// The error for what a statement has found wrong with itself.
@@ -337,7 +348,7 @@ impl Flight {
     fn take_in(&self, outcome: &mut Outcome, batch: &Batch<'_>, answers: &[Answer]) -> Result<(), Error> {
         let (metadata, changes) = (&self.orm.metadata, &*self.changes);
         for ((statement, rows), answer) in batch.written.iter().zip(answers) {
-            outcome.take(metadata, changes, statement, rows, answer)?;
+            outcome.take(metadata, statement, rows, answer)?;
             if let PlannedStatement::Insert { entity, .. } = statement
                 && matches!(self.orm.keys.intake(*entity), Intake::Unknown | Intake::Altering)
             {
@@ -354,6 +365,14 @@ impl Line {
         if let Self::Alone(connection) = self {
             let connection = Arc::new(TransactionConnection::begin(connection.clone()));
             *self = Self::Transaction(OpenFlush::new(connection, Extent::Transaction));
+        }
+    }
+
+    /// What is not committed yet.
+    fn into_open(self) -> Option<OpenFlush> {
+        match self {
+            Self::Transaction(open) if !open.is_done => Some(open),
+            _ => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::BoxFuture;
 
 use super::FlushSummary;
-use super::flight::Flight;
+use super::flight::{Flight, OpenFlush};
 use crate::error::Error;
 use crate::manager::session::{Session, next_number};
 use crate::unit_of_work::{ChangeSet, Outcome, Tracker, UnitOfWork, check_guards, publish};
@@ -20,12 +20,17 @@ use crate::unit_of_work::{ChangeSet, Outcome, Tracker, UnitOfWork, check_guards,
 const PATIENCE: usize = 1000;
 
 /// What a flight that has arrived brings.
-pub(super) type Written = (Outcome, FlushSummary);
+pub(super) struct Written {
+    pub(super) outcome: Outcome,
+    pub(super) summary: FlushSummary,
+    /// The part of an open transaction that is undone unless it is finished; `None` if it is committed.
+    pub(super) open: Option<OpenFlush>,
+}
 
 /// A flush between sending and publishing.
 pub(crate) struct Unfinished {
     stage: Stage,
-    /// Whether COMMIT was sent, so that the outcome is up to the server.
+    /// Whether COMMIT was sent, so that the outcome is up to the server, and it is not known that it was rolled back.
     is_committing: Arc<AtomicBool>,
     graph: Arc<UnitOfWork>,
     changes: Arc<ChangeSet>,
@@ -62,7 +67,7 @@ impl<'a> Running<'a> {
     ///
     /// # Errors
     /// What the server answered; [`Error::EntityBorrowed`] if another task of this thread does not let go of an entity: then it is
-    /// published by the next operation.
+    /// published by the next operation, or undone if it is not committed.
     pub(super) async fn finish(mut self) -> Result<FlushSummary, Error> {
         let Some(unfinished) = &mut self.unfinished else { return Ok(FlushSummary::default()) };
         if let Stage::Flying(flight) = &mut unfinished.stage {
@@ -74,7 +79,6 @@ impl<'a> Running<'a> {
                     return Err(error);
                 }
             }
-            self.session.tracker.wrote();
         }
         // Another task of this thread may have taken a guard in the meantime: it gets time to drop it.
         for _ in 0..PATIENCE {
@@ -83,13 +87,21 @@ impl<'a> Running<'a> {
             }
             tokio::task::yield_now().await;
         }
-        let Stage::Written(written) = &unfinished.stage else { return Ok(FlushSummary::default()) };
-        let (outcome, summary) = &**written;
-        let summary = *summary;
+        let Stage::Written(written) = &mut unfinished.stage else { return Ok(FlushSummary::default()) };
+        if let Some(open) = &mut written.open {
+            // What cannot be published is undone, as long as that is possible.
+            check_guards(&unfinished.graph, &unfinished.changes)?;
+            open.finish()?;
+        }
+        let summary = written.summary;
         self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
-        publish(&unfinished.graph, &unfinished.changes, outcome)?;
-        self.unfinished = None;
-        Ok(summary)
+        let published = publish(&unfinished.graph, &unfinished.changes, &written.outcome);
+        let unfinished = self.unfinished.take();
+        if published.is_err() {
+            // It is written, whoever has committed it.
+            *self.session.unfinished.lock() = unfinished;
+        }
+        published.map(|()| summary)
     }
 }
 
@@ -108,17 +120,27 @@ impl Session {
     /// Waits for the flush or the scope that is under way to end, and for what has become of one that was given up.
     ///
     /// # Errors
-    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that was written then.
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of an entity that was written then;
+    /// [`Error::CommitOutcomeUnknown`], once, if it cannot be found out what has become of it.
     pub(in crate::manager) async fn serialised(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
         let serial = self.serial.lock().await;
         let unfinished = self.unfinished.lock().take();
         if let Some(unfinished) = unfinished {
-            // A failure was told to nobody, and nobody needs to know: everything is as before, and still scheduled.
-            if let Err(error @ Error::EntityBorrowed { .. }) = Running::of(self, unfinished, true).finish().await {
+            let is_committing = Arc::clone(&unfinished.is_committing);
+            // A rollback was told to nobody, and nobody needs to know: everything is as before, and still scheduled. Whatever else has
+            // happened, the rows may be there, and whoever writes them again has to know.
+            if let Err(error) = Running::of(self, unfinished, true).finish().await
+                && is_committing.load(Ordering::Acquire)
+            {
                 return Err(error);
             }
         }
         Ok(serial)
+    }
+
+    /// Whether a flush is written that could not be published.
+    pub(in crate::manager) fn has_unpublished(&self) -> bool {
+        self.unfinished.lock().is_some()
     }
 
     /// Finds out what has become of a flush that was given up, if there is one.
