@@ -187,7 +187,7 @@ pub(crate) fn page(view: &View, plan: &Selection, window: &Window) -> Result<Sta
         let _ = write!(text, " LIMIT {}", writer.bind_count(rows.saturating_add(1)));
     }
     if let Some(lock) = plan.lock {
-        push_lock(&mut text, lock);
+        push_lock(&mut text, lock, ROOT);
     }
     Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }

@@ -133,13 +133,21 @@ impl SelectQuery {
             || !self.group_by.is_empty()
             || !self.having.is_empty()
             || !matches!(self.distinct, Distinct::All)
-            || self.selection.lock.is_some()
         {
-            "the rows of a union are those of its parts: filter, join, group or lock these, or query from as_table()"
+            "the rows of a union are those of its parts: filter, join or group these, or query from as_table()"
+        } else if self.selection.lock.is_some() || self.combined.as_ref().is_some_and(Combined::is_locked) {
+            "the rows of a union cannot be locked, nor those of its parts: a union of entities can, as a whole"
         } else {
             return Ok(());
         };
         Err(Error::validation(self.selection.meta.name, message))
+    }
+}
+
+impl Combined {
+    /// Whether a part is locked.
+    fn is_locked(&self) -> bool {
+        self.left.selection.lock.is_some() || self.right.selection.lock.is_some()
     }
 }
 
@@ -289,7 +297,7 @@ impl Writer<'_> {
         }
         text.push_str(&end);
         if let Some(lock) = plan.lock {
-            push_lock(&mut text, lock);
+            push_lock(&mut text, lock, &alias);
         }
         Ok((text, list.len()))
     }
@@ -309,7 +317,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn select_list(
+    pub(super) fn select_list(
         &mut self,
         scope: &mut Scope,
         query: &SelectQuery,
@@ -347,8 +355,13 @@ impl Writer<'_> {
         selected: &SelectedTerm,
         list: &mut Vec<String>,
     ) -> Result<(), Error> {
-        if let Term::Column { path, property } = &selected.term {
-            for column in self.locate(scope, path, *property)?.columns {
+        let columns = match &selected.term {
+            Term::Column { path, property } => Some(self.locate(scope, path, *property)?.columns),
+            Term::Key(path) => Some(self.key_columns(scope, path)?),
+            _ => None,
+        };
+        if let Some(columns) = columns {
+            for column in columns {
                 let mut text = column.text;
                 let is_cast = match self.casts {
                     Casts::WhereRead => column.sql_type.is_some(),
@@ -377,6 +390,9 @@ impl Writer<'_> {
                 Term::Column { path, property } => {
                     let columns = self.locate(scope, path, *property)?.columns;
                     list.extend(columns.into_iter().map(|column| column.text));
+                }
+                Term::Key(path) => {
+                    list.extend(self.key_columns(scope, path)?.into_iter().map(|column| column.text));
                 }
                 term => list.push(self.term(scope, term)?),
             }

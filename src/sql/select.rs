@@ -69,7 +69,7 @@ pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Sha
         let _ = write!(text, " OFFSET {}", writer.bind_count(offset));
     }
     if let Some(lock) = plan.lock {
-        push_lock(&mut text, lock);
+        push_lock(&mut text, lock, ROOT);
     }
     Ok(text)
 }

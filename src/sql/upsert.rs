@@ -165,7 +165,7 @@ pub(crate) fn is_ambiguous(message: &str) -> bool {
 }
 
 /// What is to be done about a conflict, and whether that leaves some rows as they are.
-fn action_text(
+pub(super) fn action_text(
     writer: &mut Writer<'_>,
     entity: &EntityDef,
     visible: &str,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::returning::{Returning, Write, entities_of};
 use super::touched::keys_of;
 use super::written_rows::managed_rows;
 use crate::driver::Answer;
@@ -15,9 +16,9 @@ use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
 use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
-use crate::query::{Assign, Assignment, Condition, FilterOptions, IntoCondition, PropertyList};
-use crate::sql::{self, Expression, SetProperty, SetValue, Statement};
-use crate::types::{RowReader, RowView};
+use crate::query::{Assign, Assignment, Condition, FindOptions, IntoCondition, PropertyList, Selectable};
+use crate::sql::{self, Expression, SelectQuery, SetProperty, SetValue, Statement};
+use crate::types::{Projection, RowReader, RowView};
 use crate::unit_of_work::UnitOfWork;
 
 /// An UPDATE, made by [`EntityManager::native_update`]. `.await` sends it and answers with the number of rows.
@@ -32,8 +33,7 @@ pub struct NativeUpdate<T: Entity> {
 #[must_use = "a delete does nothing until it is awaited"]
 pub struct NativeDelete<T: Entity> {
     em: EntityManager,
-    filter: Vec<Expression>,
-    pub(super) filters: FilterOptions,
+    pub(super) plan: DeletePlan,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -69,38 +69,83 @@ impl<T: Entity> NativeUpdate<T> {
         self
     }
 
+    /// Answers with values of the rows, as they are now: a column, an expression, a to-one relation (its key), or a tuple of
+    /// them. `UPDATE … RETURNING`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let older = em.native_update::<User>().filter(|u| u.age().gt(30)).set(|u| u.age(), User::fields().age() + 1);
+    /// assert_eq!(older.returning(|u| (u.username(), u.age())).await?, [("ada".to_owned(), Some(37))]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S: Selectable<T>>(self, list: impl FnOnce(T::Fields<T>) -> S) -> Returning<S::Output> {
+        Returning::selecting(self.em, Box::new(self.plan), list)
+    }
+
+    /// Answers with projections of the rows, as they are now.
+    pub fn returning_into<P: Projection>(self) -> Returning<P> {
+        Returning::projecting::<T>(self.em, Box::new(self.plan))
+    }
+
     /// Sends the UPDATE, and answers with the entities of the rows, managed, as they are now: `UPDATE … RETURNING`. What was loaded of
     /// them is up to date then, apart from pending changes, which stay.
     ///
     /// # Errors
-    /// As awaiting the update.
-    pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
+    /// As awaiting the update; [`Error::Validation`] for rows of another schema.
+    pub async fn returning_entities(self) -> Result<Vec<Managed<T>>, Error> {
+        check_own_schema(T::meta(), &self.plan.options)?;
         let graph = self.em.graph();
-        let answer = self.plan.run(&self.em, true).await?;
+        let answer = self.plan.run(&self.em, Some(&entities_of::<T>())).await?;
         let entity = graph.metadata.of(T::meta())?;
         Ok(handles(&graph, managed_rows(&graph, entity, &answer)?))
+    }
+
+    /// The same, with the options of a query.
+    pub(in crate::manager) fn with_options(mut self, options: FindOptions) -> Self {
+        self.plan.options = options;
+        self
     }
 }
 
 impl<T: Entity> NativeDelete<T> {
     /// Deletes the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
     pub fn filter<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
-        self.filter.push(condition(fields::<T>()).into_condition().expression);
+        self.plan.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 
     /// Like [`filter`](Self::filter), if there is a condition.
     pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
-        self.filter.extend(condition.map(|condition| condition.expression));
+        self.plan.filter.extend(condition.map(|condition| condition.expression));
         self
     }
 
-    /// Sends the DELETE, and answers with what was deleted, as values: `DELETE … RETURNING`.
+    /// Answers with values of the rows that were deleted: a column, an expression, a to-one relation (its key), or a tuple of
+    /// them. `DELETE … RETURNING`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let deleted = em.native_delete::<Comment>().filter(|c| c.author().is_not_null());
+    /// assert_eq!(deleted.returning(|c| c.author().username()).await?, ["charles"]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S: Selectable<T>>(self, list: impl FnOnce(T::Fields<T>) -> S) -> Returning<S::Output> {
+        Returning::selecting(self.em, Box::new(self.plan), list)
+    }
+
+    /// Answers with projections of the rows that were deleted.
+    pub fn returning_into<P: Projection>(self) -> Returning<P> {
+        Returning::projecting::<T>(self.em, Box::new(self.plan))
+    }
+
+    /// Sends the DELETE, and answers with what was deleted, as entities that are not managed: `DELETE … RETURNING`.
     ///
     /// # Errors
     /// As awaiting the delete.
-    pub async fn returning(self) -> Result<Vec<T>, Error> {
-        let answer = delete(&self.em, T::meta(), &self.filter, &self.filters, true).await?;
+    pub async fn returning_entities(self) -> Result<Vec<T>, Error> {
+        let answer = self.plan.run(&self.em, Some(&entities_of::<T>())).await?;
         let (link, mut space) = (GraphLink::none(), Vec::new());
         let value = |row| {
             let view = RowView::Row(row);
@@ -109,6 +154,12 @@ impl<T: Entity> NativeDelete<T> {
         };
         answer.rows.iter().map(value).collect()
     }
+
+    /// The same, with the options of a query.
+    pub(in crate::manager) fn with_options(mut self, options: FindOptions) -> Self {
+        self.plan.options = options;
+        self
+    }
 }
 
 impl<T: Entity> IntoFuture for NativeUpdate<T> {
@@ -116,7 +167,7 @@ impl<T: Entity> IntoFuture for NativeUpdate<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.plan.run(&self.em, false).await?.affected) })
+        Box::pin(async move { Ok(self.plan.run(&self.em, None).await?.affected) })
     }
 }
 
@@ -125,7 +176,7 @@ impl<T: Entity> IntoFuture for NativeDelete<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, &self.filters, false).await?.affected) })
+        Box::pin(async move { Ok(self.plan.run(&self.em, None).await?.affected) })
     }
 }
 
@@ -142,7 +193,7 @@ impl<T: Entity> fmt::Debug for NativeDelete<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NativeDelete")
             .field("entity", &T::meta().name)
-            .field("filter", &self.filter)
+            .field("filter", &self.plan.filter)
             .finish_non_exhaustive()
     }
 }
@@ -182,8 +233,8 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows updated, or not. Inside a transaction they are not.
     pub fn native_update<T: Entity>(&self) -> NativeUpdate<T> {
-        let filters = FilterOptions::default();
-        let plan = UpdatePlan { meta: T::meta(), filter: Vec::new(), filters, assignments: Vec::new() };
+        let options = FindOptions::default();
+        let plan = UpdatePlan { meta: T::meta(), filter: Vec::new(), options, assignments: Vec::new() };
         NativeUpdate { em: self.clone(), plan, entity: PhantomData }
     }
 
@@ -200,37 +251,58 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows deleted, or not. Inside a transaction they are not.
     pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
-        NativeDelete { em: self.clone(), filter: Vec::new(), filters: FilterOptions::default(), entity: PhantomData }
+        let plan = DeletePlan { meta: T::meta(), filter: Vec::new(), options: FindOptions::default() };
+        NativeDelete { em: self.clone(), plan, entity: PhantomData }
     }
 
-    /// Sends a statement that may touch loaded entities.
-    async fn write_and_mark(&self, statement: Statement, mark: impl Fn(&Arc<UnitOfWork>)) -> Result<Answer, Error> {
+    /// Sends statements that may touch loaded entities; answers with the rows of all.
+    pub(in crate::manager) async fn write_and_mark(
+        &self,
+        statements: &[Statement],
+        mark: impl Fn(&Arc<UnitOfWork>),
+    ) -> Result<Answer, Error> {
         let graph = self.graph();
         // Before: the statement may take effect though nobody waits for the answer. Behind: somebody may have read in between.
         mark(&graph);
-        let answers = self.session.write_directly(&[statement]).await.map_err(|(error, _)| error)?;
+        let answers = self.session.write_directly(statements).await.map_err(|(error, _)| error)?;
         mark(&graph);
-        Ok(answers.into_iter().next().unwrap_or(Answer { rows: Vec::new(), affected: 0 }))
+        let mut all = Answer { rows: Vec::new(), affected: 0 };
+        for answer in answers {
+            all.affected += answer.affected;
+            all.rows.extend(answer.rows);
+        }
+        Ok(all)
     }
 }
 
 /// An UPDATE without its type.
+#[derive(Debug)]
 pub(super) struct UpdatePlan {
     meta: &'static EntityMeta,
     filter: Vec<Expression>,
-    pub(super) filters: FilterOptions,
+    pub(super) options: FindOptions,
     assignments: Vec<Assignment>,
 }
 
+impl Write for UpdatePlan {
+    fn run<'a>(
+        self: Box<Self>,
+        em: &'a EntityManager,
+        returned: Option<&'a SelectQuery>,
+    ) -> BoxFuture<'a, Result<Answer, Error>> {
+        Box::pin(async move { Self::run(&self, em, returned).await })
+    }
+}
+
 impl UpdatePlan {
-    async fn run(&self, em: &EntityManager, returned: bool) -> Result<Answer, Error> {
-        let view = em.session.view_through(&self.filters)?;
+    async fn run(&self, em: &EntityManager, returned: Option<&SelectQuery>) -> Result<Answer, Error> {
+        let view = em.view_of(self.meta, &self.options)?;
         let entity = view.of(self.meta)?;
         let assignments = self.checked(entity)?;
         let rows = sql::Rows { entity, filter: &self.filter, returned };
         let statement = sql::native_update(&view, rows, &assignments)?;
         let keys = keys_of(entity, &self.filter);
-        em.write_and_mark(statement, |graph| graph.mark_stale(entity.index, keys.as_deref())).await
+        em.write_and_mark(&[statement], |graph| graph.mark_stale(entity.index, keys.as_deref())).await
     }
 
     /// The properties with their values, each once.
@@ -262,20 +334,48 @@ impl UpdatePlan {
     }
 }
 
-async fn delete(
-    em: &EntityManager,
+/// A DELETE without its type.
+#[derive(Debug)]
+pub(super) struct DeletePlan {
     meta: &'static EntityMeta,
-    filter: &[Expression],
-    filters: &FilterOptions,
-    returned: bool,
-) -> Result<Answer, Error> {
-    let view = em.session.view_through(filters)?;
-    let entity = view.of(meta)?;
-    let statement = sql::native_delete(&view, sql::Rows { entity, filter, returned })?;
-    let keys = keys_of(entity, filter);
-    let mark = |graph: &Arc<UnitOfWork>| {
-        graph.mark_stale(entity.index, keys.as_deref());
-        graph.mark_dependents_stale(entity.index);
-    };
-    em.write_and_mark(statement, mark).await
+    filter: Vec<Expression>,
+    pub(super) options: FindOptions,
+}
+
+impl Write for DeletePlan {
+    fn run<'a>(
+        self: Box<Self>,
+        em: &'a EntityManager,
+        returned: Option<&'a SelectQuery>,
+    ) -> BoxFuture<'a, Result<Answer, Error>> {
+        Box::pin(async move { Self::run(&self, em, returned).await })
+    }
+}
+
+impl DeletePlan {
+    async fn run(&self, em: &EntityManager, returned: Option<&SelectQuery>) -> Result<Answer, Error> {
+        let view = em.view_of(self.meta, &self.options)?;
+        let entity = view.of(self.meta)?;
+        let statement = sql::native_delete(&view, sql::Rows { entity, filter: &self.filter, returned })?;
+        let keys = keys_of(entity, &self.filter);
+        let mark = |graph: &Arc<UnitOfWork>| {
+            graph.mark_stale(entity.index, keys.as_deref());
+            graph.mark_dependents_stale(entity.index);
+        };
+        em.write_and_mark(&[statement], mark).await
+    }
+}
+
+/// Rows of another schema have the keys of other rows: they cannot be entities of the manager.
+///
+/// # Errors
+/// [`Error::Validation`] if there is another schema.
+pub(in crate::manager) fn check_own_schema(meta: &'static EntityMeta, options: &FindOptions) -> Result<(), Error> {
+    match options.schema {
+        None => Ok(()),
+        Some(_) => Err(Error::validation(
+            meta.name,
+            "rows of another schema are not managed: returning(…) or returning_into() answers with values of them",
+        )),
+    }
 }
