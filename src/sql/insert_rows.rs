@@ -65,7 +65,8 @@ pub(crate) fn insert_select(
     let columns = written(entity, insert.properties);
     let mut writer = Writer::new(view);
     let mut scope = Scope::new(ROOT.to_owned(), view.of(query.selection.meta)?.index);
-    let (select, width) = writer.nested(&mut scope, query)?;
+    let kept = writer.kept(query)?;
+    let (select, width) = writer.nested_keeping(&mut scope, query, kept)?;
     if width != columns.len() {
         let (wanted, name) = (columns.len(), entity.meta.name);
         let message = format!("{width} columns are selected, and {wanted} columns of {name} are to be set");

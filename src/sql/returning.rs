@@ -30,10 +30,8 @@ impl Writer<'_> {
             joins.push_str(scope.joins());
             text.push_str(" RETURNING ");
             push_row(&mut text, entity);
-            let with = self.take_ctes();
-            let with = if with.is_empty() { "WITH ".to_owned() } else { format!("{}, ", with.trim_end()) };
-            text = format!("{with}u AS ({text}) SELECT {list} FROM u AS {ROOT}{joins}");
+            text = format!("WITH u AS ({text}) SELECT {list} FROM u AS {ROOT}{joins}");
         }
-        Ok(self.statement(&text))
+        Ok(self.statement(text))
     }
 }

@@ -29,6 +29,7 @@ mod composite_keys;
 mod connecting;
 mod copy_in;
 mod cursors;
+mod derived_types;
 mod documentation;
 mod entity_sets;
 mod enums;
