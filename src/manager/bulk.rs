@@ -7,6 +7,7 @@ mod copy;
 mod filters;
 mod insert;
 mod native;
+mod native_plan;
 mod returning;
 mod stale;
 mod touched;
@@ -14,8 +15,8 @@ mod upsert;
 mod written_rows;
 
 pub use copy::CopyItem;
-pub(in crate::manager) use native::check_own_schema;
 pub use native::{NativeDelete, NativeUpdate};
+pub(in crate::manager) use native_plan::check_own_schema;
 pub use returning::Returning;
 pub use upsert::Upsert;
 

@@ -213,9 +213,9 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     }
 
     fn combined<U: Entity>(mut self, operator: SetOperator, other: QueryBuilder<U, O>) -> Self {
-        self.refused = self.refused.or(other.refused);
+        let other = other.into_part();
         if matches!(self.query.list, SelectList::Entity) {
-            match self.query.clone().combined_entities(operator, other.query) {
+            match self.query.clone().combined_entities(operator, other) {
                 Ok(query) => self.query = query,
                 Err(message) => self.refused = self.refused.or(Some(message)),
             }
@@ -224,7 +224,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         let whole =
             SelectQuery::new(self.query.root, Selection::all(self.query.selection.meta), self.query.list.clone());
         let left = Arc::new(std::mem::replace(&mut self.query, whole));
-        self.query.combined = Some(Combined { left, operator, right: Arc::new(other.query) });
+        self.query.combined = Some(Combined { left, operator, right: Arc::new(other) });
         self
     }
 

@@ -3,23 +3,20 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::returning::{Returning, Write, entities_of};
-use super::touched::keys_of;
+use super::native_plan::{DeletePlan, UpdatePlan, check_own_schema};
+use super::returning::{Returning, entities_of};
 use super::written_rows::managed_rows;
-use crate::driver::Answer;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
-use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
+use crate::metadata::GraphLink;
 use crate::query::{Assign, Assignment, Condition, FindOptions, IntoCondition, PropertyList, Selectable};
-use crate::sql::{self, Expression, SelectQuery, SetProperty, SetValue, Statement};
+use crate::sql::SetValue;
 use crate::types::{Projection, RowReader, RowView};
-use crate::unit_of_work::UnitOfWork;
 
 /// An UPDATE, made by [`EntityManager::native_update`]. `.await` sends it and answers with the number of rows.
 #[must_use = "an update does nothing until it is awaited"]
@@ -253,129 +250,5 @@ impl EntityManager {
     pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
         let plan = DeletePlan { meta: T::meta(), filter: Vec::new(), options: FindOptions::default() };
         NativeDelete { em: self.clone(), plan, entity: PhantomData }
-    }
-
-    /// Sends statements that may touch loaded entities; answers with the rows of all.
-    pub(in crate::manager) async fn write_and_mark(
-        &self,
-        statements: &[Statement],
-        mark: impl Fn(&Arc<UnitOfWork>),
-    ) -> Result<Answer, Error> {
-        let graph = self.graph();
-        // Before: the statement may take effect though nobody waits for the answer. Behind: somebody may have read in between.
-        mark(&graph);
-        let answers = self.session.write_directly(statements).await.map_err(|(error, _)| error)?;
-        mark(&graph);
-        let mut all = Answer { rows: Vec::new(), affected: 0 };
-        for answer in answers {
-            all.affected += answer.affected;
-            all.rows.extend(answer.rows);
-        }
-        Ok(all)
-    }
-}
-
-/// An UPDATE without its type.
-#[derive(Debug)]
-pub(super) struct UpdatePlan {
-    meta: &'static EntityMeta,
-    filter: Vec<Expression>,
-    pub(super) options: FindOptions,
-    assignments: Vec<Assignment>,
-}
-
-impl Write for UpdatePlan {
-    fn run<'a>(
-        self: Box<Self>,
-        em: &'a EntityManager,
-        returned: Option<&'a SelectQuery>,
-    ) -> BoxFuture<'a, Result<Answer, Error>> {
-        Box::pin(async move { Self::run(&self, em, returned).await })
-    }
-}
-
-impl UpdatePlan {
-    async fn run(&self, em: &EntityManager, returned: Option<&SelectQuery>) -> Result<Answer, Error> {
-        let view = em.view_of(self.meta, &self.options)?;
-        let entity = view.of(self.meta)?;
-        let assignments = self.checked(entity)?;
-        let rows = sql::Rows { entity, filter: &self.filter, returned };
-        let statement = sql::native_update(&view, rows, &assignments)?;
-        let keys = keys_of(entity, &self.filter);
-        em.write_and_mark(&[statement], |graph| graph.mark_stale(entity.index, keys.as_deref())).await
-    }
-
-    /// The properties with their values, each once.
-    fn checked(&self, entity: &EntityDef) -> Result<Vec<SetProperty>, Error> {
-        let refuse = |message: String| Err(Error::validation(self.meta.name, message));
-        let mut assignments: Vec<SetProperty> = Vec::new();
-        for Assignment { name, value } in &self.assignments {
-            let property = name.own(self.meta, "set()")?;
-            let index = usize::from(property);
-            let field = entity.property_name(index);
-            if entity.key_properties.contains(&index) {
-                return refuse(format!("set() names {}.{field}: the key of a row is not changed", self.meta.name));
-            }
-            let nullable = match entity.properties.get(index) {
-                Some(PropertyDef::Column(column)) => column.meta.nullable,
-                Some(PropertyDef::Relation(relation)) if relation.is_owning_to_one() => relation.meta.nullable,
-                _ => return refuse(format!("{}.{field} is no column: set the other side", self.meta.name)),
-            };
-            if matches!(value, SetValue::Null) && !nullable {
-                return refuse(format!("{}.{field} cannot be set to NULL: it is not an Option", self.meta.name));
-            }
-            assignments.retain(|other| other.property != property);
-            assignments.push(SetProperty { path: name.path.clone(), property, value: value.clone() });
-        }
-        if assignments.is_empty() {
-            return refuse(format!("native_update::<{0}>() sets nothing: call set()", self.meta.name));
-        }
-        Ok(assignments)
-    }
-}
-
-/// A DELETE without its type.
-#[derive(Debug)]
-pub(super) struct DeletePlan {
-    meta: &'static EntityMeta,
-    filter: Vec<Expression>,
-    pub(super) options: FindOptions,
-}
-
-impl Write for DeletePlan {
-    fn run<'a>(
-        self: Box<Self>,
-        em: &'a EntityManager,
-        returned: Option<&'a SelectQuery>,
-    ) -> BoxFuture<'a, Result<Answer, Error>> {
-        Box::pin(async move { Self::run(&self, em, returned).await })
-    }
-}
-
-impl DeletePlan {
-    async fn run(&self, em: &EntityManager, returned: Option<&SelectQuery>) -> Result<Answer, Error> {
-        let view = em.view_of(self.meta, &self.options)?;
-        let entity = view.of(self.meta)?;
-        let statement = sql::native_delete(&view, sql::Rows { entity, filter: &self.filter, returned })?;
-        let keys = keys_of(entity, &self.filter);
-        let mark = |graph: &Arc<UnitOfWork>| {
-            graph.mark_stale(entity.index, keys.as_deref());
-            graph.mark_dependents_stale(entity.index);
-        };
-        em.write_and_mark(&[statement], mark).await
-    }
-}
-
-/// Rows of another schema have the keys of other rows: they cannot be entities of the manager.
-///
-/// # Errors
-/// [`Error::Validation`] if there is another schema.
-pub(in crate::manager) fn check_own_schema(meta: &'static EntityMeta, options: &FindOptions) -> Result<(), Error> {
-    match options.schema {
-        None => Ok(()),
-        Some(_) => Err(Error::validation(
-            meta.name,
-            "rows of another schema are not managed: returning(…) or returning_into() answers with values of them",
-        )),
     }
 }
