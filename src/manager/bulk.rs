@@ -21,6 +21,6 @@ pub use returning::Returning;
 pub use upsert::Upsert;
 
 pub(in crate::manager) use batches::{arrays, made_values, shapes};
-pub(in crate::manager) use conflict::{is_merged, target_of};
+pub(in crate::manager) use conflict::{explain, is_merged, target_of};
 pub(in crate::manager) use returning::{Write, entities_of};
 pub(in crate::manager) use written_rows::managed_rows;

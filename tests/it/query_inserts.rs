@@ -223,6 +223,14 @@ async fn values_are_inserted() {
     ));
     assert_eq!(fixture.rows("SELECT count(*) FROM entry").await, ["3"]);
 
+    // What cannot be done is said in words; entities that the statement has not touched are not stale.
+    let twice = em.query::<Entry>().insert([entry("x"), entry("x")]).on_conflict(|e| e.title()).await.unwrap_err();
+    assert!(twice.to_string().contains("two of the rows have the same title"), "{twice}");
+    three.write().rank = 4;
+    let other = em.query::<Entry>().insert([entry("one")]).on_conflict(|e| e.title());
+    assert_eq!(other.returning_entities().await.unwrap().len(), 1);
+    assert_eq!(em.flush().await.unwrap().updated, 1);
+
     // Rows with values for different columns are several statements, which take effect together.
     fixture.forget();
     let shelves = [NewShelf { code: "a".into() }, NewShelf { code: "b".into() }];

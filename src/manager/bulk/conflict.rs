@@ -265,7 +265,7 @@ fn names(entity: &EntityDef, properties: &[u16]) -> String {
 
 /// The server's answer to rows that are the same (SQLSTATE 21000), and that of the statement itself to rows that it cannot
 /// tell apart, in words that say what to do.
-fn explain(entity: &EntityDef, target: &ConflictTarget, error: Error) -> Error {
+pub(in crate::manager) fn explain(entity: &EntityDef, target: &ConflictTarget, error: Error) -> Error {
     let names = names(entity, &target.properties);
     let message = match &error {
         Error::Database { sqlstate, .. } if sqlstate == "21000" => format!(

@@ -8,10 +8,12 @@ use futures_util::future::BoxFuture;
 use crate::driver::Answer;
 use crate::error::Error;
 use crate::manager::EntityManager;
-use crate::manager::bulk::{Write, arrays, is_merged, made_values, shapes, target_of};
+use crate::manager::bulk::{Write, arrays, explain, is_merged, made_values, shapes, target_of};
 use crate::metadata::{EntityDef, EntityMeta, EntityObject, PropertyDef};
 use crate::query::{FindOptions, PropertyName};
-use crate::sql::{self, ConflictAction, ConflictTarget, Fill, Insert, InsertConflict, SelectQuery, Statement};
+use crate::sql::{
+    self, ConflictAction, ConflictTarget, Fill, Insert, InsertConflict, SelectList, SelectQuery, Statement,
+};
 use crate::unit_of_work::UnitOfWork;
 
 /// Where the rows come from.
@@ -61,23 +63,29 @@ impl InsertPlan {
         if let Some(message) = self.refused {
             return Err(Error::validation(self.meta.name, message));
         }
-        let (statements, updates) = self.statements(em, returned)?;
+        let (statements, merged) = self.statements(em, returned)?;
         let graph = em.graph();
-        let entity = graph.metadata.of(self.meta)?.index;
+        let entity = graph.metadata.of(self.meta)?;
+        // Entities that come back are up to date, and no others were touched.
+        let are_read = returned.is_some_and(|query| matches!(query.list, SelectList::Entity));
         let mark = |graph: &Arc<UnitOfWork>| {
-            if updates {
-                graph.mark_stale(entity, None);
+            if merged.is_some() && !are_read {
+                graph.mark_stale(entity.index, None);
             }
         };
-        em.write_and_mark(&statements, mark).await
+        let answer = em.write_and_mark(&statements, mark).await;
+        answer.map_err(|error| match &merged {
+            Some(target) => explain(entity, target, error),
+            None => error,
+        })
     }
 
-    /// The statements, and whether they may change rows that are there.
+    /// The statements; if they may change rows that are there, how these are found.
     fn statements(
         &mut self,
         em: &EntityManager,
         returned: Option<&SelectQuery>,
-    ) -> Result<(Vec<Statement>, bool), Error> {
+    ) -> Result<(Vec<Statement>, Option<ConflictTarget>), Error> {
         let meta = self.meta;
         let mut source = std::mem::replace(&mut self.source, InsertSource::Values(Vec::new()));
         let read = match &source {
@@ -86,13 +94,13 @@ impl InsertPlan {
         };
         let view = em.view_of(read, &self.options)?;
         let entity = view.of(meta)?;
-        let mut updates = false;
+        let mut changed = None;
         let mut statements = Vec::new();
         match &mut source {
             InsertSource::Query { query, names } => {
                 let properties = own(meta, names, "insert_into()")?;
                 let fills = fills(entity, &properties)?;
-                let conflict = self.conflict(entity, &properties, |_, _| true, &mut updates)?;
+                let conflict = self.conflict(entity, &properties, |_, _| true, &mut changed)?;
                 let insert = Insert { entity, properties: &properties, conflict, returned };
                 statements.push(sql::insert_select(&view, query, fills, insert)?);
             }
@@ -101,14 +109,14 @@ impl InsertPlan {
                     let properties = &shape.properties;
                     for (rows, arrays) in arrays(entity, rows, properties, &shape.rows)? {
                         let merged = |target: &ConflictTarget, property| is_merged(entity, target, property);
-                        let conflict = self.conflict(entity, properties, merged, &mut updates)?;
+                        let conflict = self.conflict(entity, properties, merged, &mut changed)?;
                         let insert = Insert { entity, properties, conflict, returned };
                         statements.push(sql::insert_values(&view, arrays, rows.len(), insert)?);
                     }
                 }
             }
         }
-        Ok((statements, updates))
+        Ok((statements, changed))
     }
 
     /// What happens to a row that is there already: of what was given, it gets what is `merged`.
@@ -117,7 +125,7 @@ impl InsertPlan {
         entity: &EntityDef,
         given: &[u16],
         merged: impl Fn(&ConflictTarget, u16) -> bool,
-        updates: &mut bool,
+        changed: &mut Option<ConflictTarget>,
     ) -> Result<InsertConflict, Error> {
         let Some(names) = &self.conflict else { return Ok(InsertConflict::Fail) };
         if names.is_empty() {
@@ -140,7 +148,7 @@ impl InsertPlan {
         if merged.is_empty() && made.is_empty() {
             return Ok(InsertConflict::On(target, ConflictAction::Nothing));
         }
-        *updates = true;
+        *changed = Some(target.clone());
         Ok(InsertConflict::On(target, ConflictAction::Update { merged, made, filter: Vec::new() }))
     }
 }

@@ -101,7 +101,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
 impl<T: Entity> QueryBuilder<T> {
     /// Inserts values: entities or their `New…` structs, as [`insert_many`](crate::EntityManager::insert_many), but with
     /// [`on_conflict`](InsertFrom::on_conflict) and [`returning`](InsertFrom::returning). Rows that have values for the same
-    /// columns are one statement; all of them take effect, or none.
+    /// columns are one statement, which answers for itself; all of them take effect, or none.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
