@@ -110,7 +110,7 @@ pub use manager::{
     Asynchronous, CacheEntry, CacheError, CommitCallback, CopyItem, CursorFind, EntityManager, EntitySql, Find,
     FindStream, FlushSummary, HasRepository, IdAllocation, InsertFrom, IntoCursor, IntoKey, Loading, MappedSql,
     MemoryCache, NativeDelete, NativeUpdate, Once, Page, Persist, Plain, Propagation, QueryBuilder, Remove, Repeatedly,
-    Repository, RepositoryOf, ResultCache, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert,
+    Repository, RepositoryOf, ResultCache, Returning, Row, Savepoint, Sql, SqlParameter, SqlText, Transaction, Upsert,
 };
 pub use metadata::{
     CheckMeta, ColumnMeta, ColumnType, EntityCaseNamingStrategy, EntityMeta, IndexMeta, NamingStrategy, Property,

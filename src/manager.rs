@@ -21,6 +21,7 @@ mod lock;
 mod persist;
 mod query_builder;
 mod repository;
+mod selected_rows;
 mod session;
 mod shared;
 mod short_forms;
@@ -28,7 +29,7 @@ mod sql;
 mod transaction;
 mod write;
 
-pub use bulk::{CopyItem, NativeDelete, NativeUpdate, Upsert};
+pub use bulk::{CopyItem, NativeDelete, NativeUpdate, Returning, Upsert};
 pub(crate) use cache::Results;
 pub use cache::{CacheEntry, CacheError, MemoryCache, ResultCache};
 pub use find::{CursorFind, Find, FindStream, IntoCursor, Page};

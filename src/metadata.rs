@@ -14,11 +14,11 @@ mod resolve;
 mod resolved;
 mod validate;
 
-pub(crate) use definition::HydrateFn;
 pub use definition::{
     CheckMeta, ColumnMeta, EntityMeta, EntityRegistration, FilterMeta, IndexMeta, PropertyKind, PropertyMeta,
     RelationKind, RelationMeta,
 };
+pub(crate) use definition::{HydrateFn, PropertyValue};
 pub use naming::{EntityCaseNamingStrategy, NamingStrategy, UnderscoreNamingStrategy};
 pub use object::GraphLink;
 pub(crate) use object::{

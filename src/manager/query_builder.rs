@@ -12,23 +12,26 @@ use tokio_postgres::Row;
 use super::EntityManager;
 use super::find::{Find, Flight, count_of, fields, handles, is_true};
 use super::flush_mode::Reads;
+use super::selected_rows::SelectedRows;
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
-use crate::loader::{Hydrator, ReadRow, RowIntake};
+use crate::loader::Hydrator;
 use crate::metadata::AnyCell;
 use crate::query::{FindOptions, FindPlan, Selectable};
 use crate::sql::{self, Combined, SelectList, SelectQuery, Selection, SetOperator, Statement, View};
-use crate::types::{ColumnShape, ExpectedRow, Projection};
+use crate::types::Projection;
 use crate::unit_of_work::UnitOfWork;
 
 mod clauses;
+mod insert;
+mod insert_plan;
 mod operands;
 mod sources;
 mod sql_text;
 mod writes;
 
+pub use insert::InsertFrom;
 pub use sql_text::{SqlParameter, SqlText};
-pub use writes::InsertFrom;
 
 /// A query of the entity `T` that answers with `O`s: entities, or what was selected. Made by [`EntityManager::query`],
 /// [`Find::select`] and [`Find::into`]. `.await` runs it: one statement.
@@ -51,12 +54,7 @@ pub struct QueryBuilder<T: Entity, O = Managed<T>> {
 
 /// What is made of the rows.
 enum Reader<O> {
-    Rows {
-        expected: fn() -> ExpectedRow,
-        read: ReadRow<O>,
-        /// What is read, for messages.
-        subject: &'static str,
-    },
+    Rows(SelectedRows<O>),
     Entities(fn(&Arc<UnitOfWork>, Vec<Arc<dyn AnyCell>>) -> Vec<O>),
 }
 
@@ -156,13 +154,13 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     pub fn select<S: Selectable<T>>(self, list: impl FnOnce(T::Fields<T>) -> S) -> QueryBuilder<T, S::Output> {
         let mut terms = Vec::new();
         list(fields::<T>()).push_selected(&mut terms);
-        let reader = Reader::Rows { expected: expected::<T, S>, read: S::read_selected, subject: T::meta().name };
+        let reader = Reader::Rows(SelectedRows::of_selection::<T, S>());
         self.selecting(SelectList::Terms(terms), reader)
     }
 
     /// Answers with projections: structs with `#[derive(Projection)]`. See [`Find::into`].
     pub fn into<P: Projection>(self) -> QueryBuilder<T, P> {
-        let reader = Reader::Rows { expected: P::expected, read: P::read, subject: P::meta().name };
+        let reader = Reader::Rows(SelectedRows::of_projection());
         self.selecting(SelectList::Projection(P::meta()), reader)
     }
 
@@ -172,6 +170,19 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     }
 
     /// The rows of both queries, each once.
+    ///
+    /// Queries of entities are combined by the keys that they find: the result is a query of entities, to be filtered,
+    /// ordered, cut off and locked like any other. As each entity comes once, `union_all` is `union` there, and so with the others.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let authors = em.query::<User>().join(|u| u.posts());
+    /// let young = em.query::<User>().filter(|u| u.age().is_null());
+    /// let users: Vec<Managed<User>> = authors.union(young).order_by(|u| u.username().asc()).await?;
+    /// assert_eq!(users.iter().map(|user| user.read().username.clone()).collect::<Vec<_>>(), ["ada", "charles"]);
+    /// # Ok(()) }) }
+    /// ```
     pub fn union<U: Entity>(self, other: QueryBuilder<U, O>) -> Self {
         self.combined(SetOperator::Union, other)
     }
@@ -202,11 +213,18 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     }
 
     fn combined<U: Entity>(mut self, operator: SetOperator, other: QueryBuilder<U, O>) -> Self {
-        self.refused = self.refused.or(other.refused);
+        let other = other.into_part();
+        if matches!(self.query.list, SelectList::Entity) {
+            match self.query.clone().combined_entities(operator, other) {
+                Ok(query) => self.query = query,
+                Err(message) => self.refused = self.refused.or(Some(message)),
+            }
+            return self;
+        }
         let whole =
             SelectQuery::new(self.query.root, Selection::all(self.query.selection.meta), self.query.list.clone());
         let left = Arc::new(std::mem::replace(&mut self.query, whole));
-        self.query.combined = Some(Combined { left, operator, right: Arc::new(other.query) });
+        self.query.combined = Some(Combined { left, operator, right: Arc::new(other) });
         self
     }
 
@@ -232,7 +250,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// [`Error::NotFound`]; otherwise as awaiting the query.
     pub async fn one_or_fail(self) -> Result<O, Error> {
         let entity = match self.reader {
-            Reader::Rows { subject, .. } => subject,
+            Reader::Rows(rows) => rows.subject,
             Reader::Entities(_) => T::meta().name,
         };
         let missing = Error::NotFound { entity, criteria: format!("{:?}", self.query.selection.filter) };
@@ -302,8 +320,8 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         let reads = Reads::Statements(from_ref(&statement));
         let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options, reads).await?;
         match self.reader {
-            Reader::Rows { expected, read, subject } => {
-                let mut intake = RowIntake::selected(expected(), read, subject);
+            Reader::Rows(selected) => {
+                let mut intake = selected.intake();
                 let mut take = |rows: &[Row]| intake.take(rows);
                 let streamed = flight.limit(flight.executor().stream(&statement, &mut take)).await;
                 flight.landed(streamed, entity)?;
@@ -323,12 +341,6 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
             }
         }
     }
-}
-
-fn expected<R: Entity, S: Selectable<R>>() -> ExpectedRow {
-    let mut shapes: Vec<ColumnShape> = Vec::new();
-    S::push_shapes(&mut shapes);
-    ExpectedRow::InOrder(shapes)
 }
 
 impl<T: Entity, O> Clone for QueryBuilder<T, O> {

@@ -1,6 +1,7 @@
 //! Lists of an entity's own fields: what a conflict is found by, and what it overwrites.
 
 use super::column::Column;
+use super::lazy::LazyColumn;
 use super::path::ToOne;
 use crate::entity::{Entity, FieldPath};
 use crate::error::Error;
@@ -32,7 +33,7 @@ impl PropertyName {
     }
 }
 
-/// Fields of the entity `R`: a column, a to-one relation, or a tuple of up to six: `|u| (u.first_name(), u.last_name())`.
+/// Fields of the entity `R`: a column, a to-one relation, or a tuple of up to sixteen, also inside of another one: `|u| (u.first_name(), u.last_name())`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no list of columns of `{R}`",
     label = "expected a column, a to-one relation, or a tuple of them"
@@ -44,6 +45,13 @@ pub trait PropertyList<R: Entity> {
 }
 
 impl<R: Entity, V> PropertyList<R> for Column<R, V> {
+    #[allow(private_interfaces, reason = "only this crate calls it")]
+    fn push_properties(self, out: &mut Vec<PropertyName>) {
+        out.push(PropertyName::of(&self));
+    }
+}
+
+impl<R: Entity, V> PropertyList<R> for LazyColumn<R, V> {
     #[allow(private_interfaces, reason = "only this crate calls it")]
     fn push_properties(self, out: &mut Vec<PropertyName>) {
         out.push(PropertyName::of(&self));
@@ -76,3 +84,13 @@ tuple_of_properties!(A, B, C);
 tuple_of_properties!(A, B, C, D);
 tuple_of_properties!(A, B, C, D, E);
 tuple_of_properties!(A, B, C, D, E, F);
+tuple_of_properties!(A, B, C, D, E, F, G);
+tuple_of_properties!(A, B, C, D, E, F, G, H);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
+tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);

@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 
 use super::expression::{Expression, OrderTerm};
 use super::key_condition::key_params;
+use super::output::Kept;
 use super::parameter::Param;
-use super::query::{Casts, WrittenCte};
 use super::scope::Scope;
+use super::select_list::Casts;
+use super::source::WrittenCte;
 use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;
@@ -32,7 +34,9 @@ pub(super) struct Writer<'a> {
     /// Whether one of them is recursive.
     pub(super) recursive: bool,
     /// Which of the columns that are selected are cast to the type of their values.
-    pub(super) casts: Casts,
+    pub(super) casts: Casts<'a>,
+    /// The types of the columns of queries in FROM lists, by their numbers.
+    pub(super) outputs: Vec<(u32, Vec<Kept<'a>>)>,
 }
 
 impl<'a> Writer<'a> {
@@ -50,7 +54,8 @@ impl<'a> Writer<'a> {
             shares: false,
             ctes: Vec::new(),
             recursive: false,
-            casts: Casts::WhereRead,
+            casts: Casts::where_read(),
+            outputs: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Row locks: `FOR UPDATE OF t0 NOWAIT`.
 //!
-//! Only rows of the root table are locked: the server refuses to lock what a LEFT JOIN may not have found.
+//! Only rows of the table that a query is of are locked: the server refuses to lock what a LEFT JOIN may not have found.
 
 use std::fmt::Write as _;
 
@@ -40,8 +40,8 @@ pub(crate) struct RowLock {
     pub(crate) wait: LockWait,
 }
 
-/// Appends the locking clause of a SELECT.
-pub(super) fn push_lock(out: &mut String, lock: RowLock) {
+/// Appends the locking clause of a SELECT: the rows under an alias are locked.
+pub(super) fn push_lock(out: &mut String, lock: RowLock, alias: &str) {
     let strength = match lock.strength {
         LockStrength::KeyShare => "KEY SHARE",
         LockStrength::Share => "SHARE",
@@ -53,7 +53,7 @@ pub(super) fn push_lock(out: &mut String, lock: RowLock) {
         LockWait::NoWait => " NOWAIT",
         LockWait::SkipLocked => " SKIP LOCKED",
     };
-    let _ = write!(out, " FOR {strength} OF {ROOT}{wait}");
+    let _ = write!(out, " FOR {strength} OF {alias}{wait}");
 }
 
 /// Looks for the row with one key, and locks it. A row comes back if it is there, and was not skipped.
@@ -75,7 +75,7 @@ pub(crate) fn row(
         push_key_match(&mut by_key, &entity.key);
         seen.push_where(&mut text, &[&by_key]);
         if let Some(lock) = lock {
-            push_lock(&mut text, lock);
+            push_lock(&mut text, lock, ROOT);
         }
         Ok(text)
     })?;

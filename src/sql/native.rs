@@ -7,12 +7,11 @@ use super::expression::Expression;
 use super::identifier::{push_cast, push_identifier};
 use super::insert::{Written, written};
 use super::parameter::{Param, Statement};
+use super::query::SelectQuery;
 use super::restriction::push_where;
 use super::select::ROOT;
-use super::shape::Shape;
 use super::term::Term;
 use super::update::{push_next_version, version_column};
-use super::upsert::push_row;
 use super::view::View;
 use crate::entity::FieldPath;
 use crate::error::Error;
@@ -34,8 +33,8 @@ pub(crate) enum SetValue {
 pub(crate) struct Rows<'a> {
     pub(crate) entity: &'a EntityDef,
     pub(crate) filter: &'a [Expression],
-    /// Whether the answer has the rows: as they are now, or as they were before they were deleted.
-    pub(crate) returned: bool,
+    /// What of the rows is answered with: as they are now, or as they were before they were deleted.
+    pub(crate) returned: Option<&'a SelectQuery>,
 }
 
 /// A property and what it is set to.
@@ -76,7 +75,7 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
     view.push_entity(&mut text, entity);
     let _ = write!(text, " AS {ROOT} SET {}", set.join(", "));
     push_where(&mut text, &[&visible, &condition]);
-    finish(writer, rows, text)
+    writer.written_rows(entity, rows.returned, text)
 }
 
 /// The statement that deletes rows.
@@ -84,26 +83,15 @@ pub(crate) fn native_update(view: &View, rows: Rows<'_>, assignments: &[SetPrope
 /// # Errors
 /// As [`native_update`].
 pub(crate) fn native_delete(view: &View, rows: Rows<'_>) -> Result<Statement, Error> {
+    let entity = rows.entity;
     let mut writer = Writer::new(view);
-    let visible = writer.visible(rows.entity)?;
-    let condition = writer.restriction(rows.entity, rows.filter)?;
+    let visible = writer.visible(entity)?;
+    let condition = writer.restriction(entity, rows.filter)?;
     let mut text = "DELETE FROM ".to_owned();
-    view.push_entity(&mut text, rows.entity);
+    view.push_entity(&mut text, entity);
     let _ = write!(text, " AS {ROOT}");
     push_where(&mut text, &[&visible, &condition]);
-    finish(writer, rows, text)
-}
-
-/// Adds what is returned.
-fn finish(mut writer: Writer<'_>, rows: Rows<'_>, mut text: String) -> Result<Statement, Error> {
-    if rows.returned {
-        let (mut list, mut joins) = (String::new(), String::new());
-        Shape::of(rows.entity).push(&mut writer, &mut list, &mut joins)?;
-        text.push_str(" RETURNING ");
-        push_row(&mut text, rows.entity);
-        text = format!("WITH u AS ({text}) SELECT {list} FROM u AS {ROOT}{joins}");
-    }
-    Ok(Statement { text: writer.view().finish(text), params: writer.into_params() })
+    writer.written_rows(entity, rows.returned, text)
 }
 
 /// Appends the value of a column; of a relation's key it is the part with this index.

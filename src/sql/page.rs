@@ -187,9 +187,9 @@ pub(crate) fn page(view: &View, plan: &Selection, window: &Window) -> Result<Sta
         let _ = write!(text, " LIMIT {}", writer.bind_count(rows.saturating_add(1)));
     }
     if let Some(lock) = plan.lock {
-        push_lock(&mut text, lock);
+        push_lock(&mut text, lock, ROOT);
     }
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    Ok(writer.statement(text))
 }
 
 /// Whether there is a row at a place or on this side of it.
@@ -207,7 +207,7 @@ pub(crate) fn exists_beyond(view: &View, plan: &Selection, place: &RowPlace, sid
     let mut text = format!("SELECT EXISTS (SELECT 1 FROM {}{}", seen.table, scope.joins());
     seen.push_where(&mut text, &conditions);
     text.push(')');
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    Ok(writer.statement(text))
 }
 
 impl Writer<'_> {

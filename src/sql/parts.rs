@@ -185,7 +185,7 @@ pub(crate) fn separately(view: &View, texts: &StatementTexts, parts: &[Part<'_>]
         let mut text = String::new();
         push_with(&mut writer, parts, ancestors.into_iter().rev(), &mut text)?;
         text.push_str(&body(&mut writer, part)?);
-        Ok(Statement { text: view.finish(text), params: writer.into_params() })
+        Ok(writer.statement(text))
     };
     parts.iter().map(statement).collect()
 }
@@ -208,7 +208,7 @@ pub(crate) fn together(view: &View, parts: &[Part<'_>]) -> Result<Statement, Err
         let _ = write!(text, ") AS fields FROM p{number}");
     });
     text.push_str(") AS q ORDER BY q.part, q.n");
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    Ok(writer.statement(text))
 }
 
 /// Appends `WITH p0(c0, …) AS (…), … `.

@@ -5,19 +5,16 @@ use std::sync::Arc;
 
 use super::condition::Writer;
 use super::expression::{Expression, OrderTerm, Selection};
-use super::identifier::push_identifier;
 use super::lock::push_lock;
+use super::output::Kept;
 use super::parameter::Statement;
-use super::projection::push_travel_cast;
 use super::scope::Scope;
 use super::select::ROOT;
-use super::shape::Shape;
-use super::source::{FromItem, Join, JoinKind, Joined};
-use super::term::{OWN, Term};
+use super::source::{FromItem, Join, JoinKind, Joined, column_names};
+use super::term::{OWN, Piece, Term};
 use super::view::View;
-use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{EntityDef, EntityMeta};
+use crate::metadata::EntityMeta;
 use crate::types::{PgType, ProjectionMeta};
 
 /// What of the rows is selected.
@@ -44,17 +41,6 @@ pub(crate) enum Distinct {
     Once,
     /// The first row of those with the same values.
     On(Vec<Term>),
-}
-
-/// Which of the columns that are selected are cast to the type of their values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Casts {
-    /// Those that are read as another type.
-    WhereRead,
-    /// All: the parts of a recursive query must have the same types, lengths included.
-    Always,
-    /// None: what is selected is compared with columns as they are.
-    Never,
 }
 
 /// How the rows of queries are combined.
@@ -133,9 +119,10 @@ impl SelectQuery {
             || !self.group_by.is_empty()
             || !self.having.is_empty()
             || !matches!(self.distinct, Distinct::All)
-            || self.selection.lock.is_some()
         {
-            "the rows of a union are those of its parts: filter, join, group or lock these, or query from as_table()"
+            "the rows of a union are those of its parts: filter, join or group these, or query from as_table()"
+        } else if self.selection.lock.is_some() || self.combined.as_ref().is_some_and(Combined::is_locked) {
+            "the rows of a union cannot be locked, nor those of its parts: a union of entities can, as a whole"
         } else {
             return Ok(());
         };
@@ -143,13 +130,11 @@ impl SelectQuery {
     }
 }
 
-/// A common table expression that was written.
-#[derive(Debug)]
-pub(super) struct WrittenCte {
-    pub(super) source: u32,
-    pub(super) name: String,
-    /// `None` while it is being written: it may speak of itself.
-    pub(super) text: Option<String>,
+impl Combined {
+    /// Whether a part is locked.
+    fn is_locked(&self) -> bool {
+        self.left.selection.lock.is_some() || self.right.selection.lock.is_some()
+    }
 }
 
 /// The rows of a query.
@@ -159,7 +144,7 @@ pub(super) struct WrittenCte {
 pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
     let text = writer.outermost(query)?;
-    Ok(writer.statement(&text))
+    Ok(writer.statement(text))
 }
 
 /// How many rows a query has, with its limit and offset.
@@ -169,7 +154,7 @@ pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error
 pub(crate) fn count_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
     let text = format!("SELECT count(*) FROM ({}) AS q", writer.outermost(query)?);
-    Ok(writer.statement(&text))
+    Ok(writer.statement(text))
 }
 
 /// Whether a query has rows.
@@ -179,31 +164,76 @@ pub(crate) fn count_query(view: &View, query: &SelectQuery) -> Result<Statement,
 pub(crate) fn exists_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
     let text = format!("SELECT EXISTS ({})", writer.outermost(query)?);
-    Ok(writer.statement(&text))
+    Ok(writer.statement(text))
 }
 
 impl Writer<'_> {
-    /// The statement, with its common table expressions in front.
-    pub(super) fn statement(mut self, text: &str) -> Statement {
-        let with = self.take_ctes();
-        Statement { text: self.view().finish(format!("{with}{text}")), params: self.into_params() }
-    }
-
-    /// `WITH …`, or nothing.
-    pub(super) fn take_ctes(&mut self) -> String {
-        let texts: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
+    /// The statement, with its common table expressions in front. It may begin with others, which may speak of them.
+    pub(super) fn statement(mut self, text: String) -> Statement {
+        let ctes: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
         let recursive = if self.recursive { "RECURSIVE " } else { "" };
-        if texts.is_empty() { String::new() } else { format!("WITH {recursive}{} ", texts.join(", ")) }
+        let text = match text.strip_prefix("WITH ") {
+            _ if ctes.is_empty() => text,
+            Some(others) => format!("WITH {recursive}{}, {others}", ctes.join(", ")),
+            None => format!("WITH {recursive}{} {text}", ctes.join(", ")),
+        };
+        Statement { text: self.view().finish(text), params: self.into_params() }
     }
 
     fn outermost(&mut self, query: &SelectQuery) -> Result<String, Error> {
         let entity = self.metadata().of(query.selection.meta)?;
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);
-        if query.combined.is_some() {
+        if let Some(order) = self.order_of_kept(query)? {
+            self.ordered_outside(&mut scope, query, &order)
+        } else if query.combined.is_some() {
             Ok(self.nested(&mut scope, query)?.0)
         } else {
             Ok(self.body(&mut scope, query)?.0)
         }
+    }
+
+    /// Of a query that is ordered by its result and cannot be by anything else: this order, if it is one by columns that are
+    /// read as another type, which has another order.
+    fn order_of_kept(&mut self, query: &SelectQuery) -> Result<Option<Vec<OrderTerm>>, Error> {
+        let order = &query.selection.order;
+        if order.is_empty() || query.combined.is_none() && !matches!(query.distinct, Distinct::Once) {
+            return Ok(None);
+        }
+        let kept = self.kept(query)?;
+        let mut outside = Vec::with_capacity(order.len());
+        let mut is_kept = false;
+        for term in order {
+            let Term::Output { source: OWN, column } = term.term else { return Ok(None) };
+            is_kept |= kept.get(column).is_some_and(Kept::is_some);
+            let name = Term::Raw(vec![Piece::Text(format!("q.\"c{column}\""))]);
+            outside.push(OrderTerm { term: name, ..term.clone() });
+        }
+        Ok(is_kept.then_some(outside))
+    }
+
+    /// `SELECT q."c0"::text FROM (…) AS q("c0") ORDER BY q."c0"`
+    fn ordered_outside(
+        &mut self,
+        scope: &mut Scope,
+        query: &SelectQuery,
+        order: &[OrderTerm],
+    ) -> Result<String, Error> {
+        if query.combined.is_some() {
+            query.check_combined()?;
+        }
+        let plan = Selection { order: Vec::new(), limit: None, offset: None, ..query.selection.clone() };
+        let inner = SelectQuery { selection: plan, ..query.clone() };
+        let kept = self.kept(&inner)?;
+        let (text, width) = self.nested_keeping(scope, &inner, kept.clone())?;
+        let list = (0..width).map(|column| {
+            let travel =
+                kept.get(column).copied().flatten().map_or_else(String::new, |like| format!("::{}", like.pg.name));
+            format!("q.\"c{column}\"{travel}")
+        });
+        let list = list.collect::<Vec<_>>().join(", ");
+        let mut text = format!("SELECT {list} FROM ({text}) AS q({})", column_names(width));
+        self.push_end(scope, order, query, &mut text)?;
+        Ok(text)
     }
 
     /// A query inside of another one, and how many columns it has.
@@ -216,7 +246,7 @@ impl Writer<'_> {
             let (left, width) = self.nested(scope, &combined.left)?;
             let (right, _) = self.nested(scope, &combined.right)?;
             let mut text = format!("({left}) {} ({right})", combined.operator.sql());
-            self.push_end(scope, query, &mut text)?;
+            self.push_end(scope, &query.selection.order, query, &mut text)?;
             return Ok((text, width));
         }
         let entity = self.metadata().of(query.selection.meta)?;
@@ -232,7 +262,8 @@ impl Writer<'_> {
         let plan = &query.selection;
         let entity = self.metadata().of(plan.meta)?;
         let alias = scope.alias().to_owned();
-        // All names are known before anything is written that may speak of them.
+        // All names and types are known before anything is written that may speak of them.
+        self.note_sources(query)?;
         if let Some(source) = &query.from {
             scope.add_source(source.number, alias.clone(), entity.index);
         }
@@ -262,7 +293,8 @@ impl Writer<'_> {
         let group_by = self.grouping(scope, &query.group_by)?;
         let having = self.filter(scope, &query.having)?;
         let mut end = String::new();
-        self.push_end(scope, query, &mut end)?;
+        let order = self.uncast_order(query)?;
+        self.push_end(scope, &order, query, &mut end)?;
         let mut joined = String::new();
         for (join, frame) in query.joins.iter().zip(frames) {
             if let (Joined::Source(source), Some(frame)) = (&join.joined, frame) {
@@ -289,14 +321,20 @@ impl Writer<'_> {
         }
         text.push_str(&end);
         if let Some(lock) = plan.lock {
-            push_lock(&mut text, lock);
+            push_lock(&mut text, lock, &alias);
         }
         Ok((text, list.len()))
     }
 
     /// Appends order, limit and offset.
-    fn push_end(&mut self, scope: &mut Scope, query: &SelectQuery, out: &mut String) -> Result<(), Error> {
-        let order = self.order(scope, &query.selection.order)?;
+    fn push_end(
+        &mut self,
+        scope: &mut Scope,
+        order: &[OrderTerm],
+        query: &SelectQuery,
+        out: &mut String,
+    ) -> Result<(), Error> {
+        let order = self.order(scope, order)?;
         if !order.is_empty() {
             let _ = write!(out, " ORDER BY {order}");
         }
@@ -307,81 +345,6 @@ impl Writer<'_> {
             let _ = write!(out, " OFFSET {}", self.bind_count(offset));
         }
         Ok(())
-    }
-
-    fn select_list(
-        &mut self,
-        scope: &mut Scope,
-        query: &SelectQuery,
-        entity: &EntityDef,
-        alias: &str,
-        joins: &mut String,
-    ) -> Result<Vec<String>, Error> {
-        let mut list = Vec::new();
-        match &query.list {
-            SelectList::Entity if alias == ROOT && query.from.is_none() => {
-                let mut columns = String::new();
-                Shape::of(entity).push(self, &mut columns, joins)?;
-                list.push(columns);
-            }
-            SelectList::Entity => {
-                let message = "a query inside of another one has no entities: select columns of it";
-                return Err(Error::validation(entity.meta.name, message));
-            }
-            SelectList::Projection(meta) => {
-                self.projection(scope, &FieldPath::root(query.root), meta, &mut Vec::new(), &mut list)?;
-            }
-            SelectList::Terms(terms) => {
-                for selected in terms {
-                    self.push_selected(scope, selected, &mut list)?;
-                }
-            }
-        }
-        Ok(list)
-    }
-
-    /// One column of the result, cast to the type that it is read as.
-    fn push_selected(
-        &mut self,
-        scope: &mut Scope,
-        selected: &SelectedTerm,
-        list: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        if let Term::Column { path, property } = &selected.term {
-            for column in self.locate(scope, path, *property)?.columns {
-                let mut text = column.text;
-                let is_cast = match self.casts {
-                    Casts::WhereRead => column.sql_type.is_some(),
-                    Casts::Always => true,
-                    Casts::Never => false,
-                };
-                push_travel_cast(&mut text, is_cast, column.pg);
-                list.push(text);
-            }
-            return Ok(());
-        }
-        let text = self.term(scope, &selected.term)?;
-        let cast = selected.pg.filter(|pg| self.casts != Casts::Never && may_be_other(&selected.term, *pg));
-        list.push(match cast {
-            Some(pg) => format!("({text})::{}", pg.name),
-            None => text,
-        });
-        Ok(())
-    }
-
-    /// Terms to group or partition by, separated by commas.
-    pub(super) fn grouping(&mut self, scope: &mut Scope, terms: &[Term]) -> Result<String, Error> {
-        let mut list = Vec::new();
-        for term in terms {
-            match term {
-                Term::Column { path, property } => {
-                    let columns = self.locate(scope, path, *property)?.columns;
-                    list.extend(columns.into_iter().map(|column| column.text));
-                }
-                term => list.push(self.term(scope, term)?),
-            }
-        }
-        Ok(list.join(", "))
     }
 
     /// ` LEFT JOIN LATERAL (…) AS t1("c0") ON …`
@@ -421,47 +384,21 @@ impl Writer<'_> {
         }
         Ok(())
     }
-
-    /// Makes sure that a common table expression stands in front of the statement; answers with its name.
-    pub(super) fn cte(
-        &mut self,
-        number: u32,
-        name: &str,
-        write: impl FnOnce(&mut Self) -> Result<String, Error>,
-    ) -> Result<String, Error> {
-        let mut quoted = String::new();
-        push_identifier(&mut quoted, name);
-        if let Some(known) = self.ctes.iter().find(|cte| cte.source == number || cte.name == name) {
-            if known.source == number {
-                return Ok(quoted);
+    /// The order of a query: columns of its result that are read as another type are ordered as what they are.
+    fn uncast_order(&self, query: &SelectQuery) -> Result<Vec<OrderTerm>, Error> {
+        let mut order = query.selection.order.clone();
+        let (SelectList::Terms(terms), Distinct::All | Distinct::On(_)) = (&query.list, &query.distinct) else {
+            return Ok(order);
+        };
+        for OrderTerm { term, .. } in &mut order {
+            if let Term::Output { source: OWN, column } = *term
+                && let Some(selected) = terms.get(column)
+                && self.casts.change(column)
+                && self.like(&selected.term).is_some_and(|like| like.sql_type.is_some())
+            {
+                *term = selected.term.clone();
             }
-            let message = format!("two common table expressions are called {quoted}: give one another name");
-            return Err(Error::Validation { entity: None, message });
         }
-        if let Some(entity) = self.metadata().entities.iter().find(|entity| entity.table == name) {
-            let message =
-                format!("a common table expression called {quoted} would hide the table of {}", entity.meta.name);
-            return Err(Error::validation(entity.meta.name, message));
-        }
-        self.ctes.push(WrittenCte { source: number, name: name.to_owned(), text: None });
-        let text = write(self)?;
-        // What it needs was written meanwhile, and stands in front of it.
-        let position = self.ctes.iter().position(|cte| cte.source == number);
-        if let Some(position) = position {
-            let mut cte = self.ctes.remove(position);
-            cte.text = Some(text);
-            self.ctes.push(cte);
-        }
-        Ok(quoted)
-    }
-}
-
-/// Whether the server may answer with another type than the one that is read.
-fn may_be_other(term: &Term, pg: PgType) -> bool {
-    match term {
-        Term::Output { .. } | Term::Bound(_) => false,
-        Term::Cast { to, .. } => *to != pg.name,
-        Term::Aggregate(aggregate) => aggregate.function != "count",
-        _ => true,
+        Ok(order)
     }
 }

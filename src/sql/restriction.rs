@@ -38,13 +38,13 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`filter`](Self::filter).
     pub(super) fn restriction(&mut self, entity: &EntityDef, filter: &[Expression]) -> Result<String, Error> {
-        let before = self.params.len();
+        let before = (self.params.len(), self.ctes.len());
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);
         let condition = self.filter(&mut scope, filter)?;
         if scope.joins().is_empty() {
             return Ok(condition);
         }
-        self.params.truncate(before);
+        self.forget_behind(before);
         let alias = self.alias();
         let mut scope = Scope::new(alias.clone(), entity.index);
         let condition = self.filter(&mut scope, filter)?;
@@ -67,14 +67,14 @@ impl<'a> Writer<'a> {
         term: &Term,
         like: Option<Like<'a>>,
     ) -> Result<String, Error> {
-        let before = self.params.len();
+        let before = (self.params.len(), self.ctes.len());
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);
         let mut value = String::new();
         self.push_term(&mut scope, term, like, &mut value)?;
         if scope.joins().is_empty() {
             return Ok(value);
         }
-        self.params.truncate(before);
+        self.forget_behind(before);
         let alias = self.alias();
         let mut scope = Scope::new(alias.clone(), entity.index);
         let mut text = "(SELECT ".to_owned();
@@ -89,6 +89,12 @@ impl<'a> Writer<'a> {
         self.push_row(&mut text, entity, &scope, &is_same);
         text.push(')');
         Ok(text)
+    }
+
+    /// Takes back parameters and common table expressions, for what they are part of is written once more.
+    fn forget_behind(&mut self, (params, ctes): (usize, usize)) {
+        self.params.truncate(params);
+        self.ctes.truncate(ctes);
     }
 
     /// Appends the FROM list and the condition. Which rows are seen says the statement around it.

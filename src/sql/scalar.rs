@@ -6,21 +6,34 @@ use super::condition::{Writer, no_column};
 use super::identifier::{push_array_cast, push_cast, push_element_cast, push_list};
 use super::parameter::Param;
 use super::placed::Placed;
-use super::query::Casts;
 use super::scope::Scope;
+use super::select_list::{Casts, Rest};
 use super::term::{Aggregate, Bound, Piece, Term, WindowCall};
 use crate::entity::FieldPath;
 use crate::error::Error;
-use crate::metadata::{PropertyDef, SqlType};
+use crate::metadata::{ColumnDef, EntityDef, KeyColumnDef, PropertyDef, SqlType};
 use crate::types::PgType;
 
 /// The column that a value is compared with: bound, it is cast to what the column is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Like<'a> {
     entity: &'static str,
     column: &'a str,
-    pg: PgType,
-    sql_type: Option<&'a SqlType>,
+    pub(super) pg: PgType,
+    pub(super) sql_type: Option<&'a SqlType>,
+}
+
+impl<'a> Like<'a> {
+    /// A column of an entity.
+    pub(super) fn of(entity: &'a EntityDef, column: &'a ColumnDef) -> Self {
+        let sql_type = column.sql_type.as_ref();
+        Self { entity: entity.meta.name, column: &column.name, pg: column.meta.pg, sql_type }
+    }
+
+    /// A column of a key.
+    pub(super) fn of_key(entity: &'a EntityDef, column: &'a KeyColumnDef) -> Self {
+        Self { entity: entity.meta.name, column: &column.name, pg: column.pg, sql_type: column.sql_type.as_ref() }
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -37,20 +50,16 @@ impl<'a> Writer<'a> {
 
     /// The column that has the type of a term.
     pub(super) fn like(&self, term: &Term) -> Option<Like<'a>> {
-        let (path, property) = term.exemplar()?;
-        let metadata = self.metadata();
-        let mut entity = metadata.of(path.start()).ok()?;
-        for hop in path.hops() {
-            entity = metadata.target(entity.relation(usize::from(*hop))?);
-        }
-        let (column, pg, sql_type) = match entity.properties.get(usize::from(property))? {
-            PropertyDef::Column(column) => (&column.name, column.meta.pg, column.sql_type.as_ref()),
-            PropertyDef::Relation(relation) => {
-                let column = relation.columns.first()?;
-                (&column.name, column.pg, column.sql_type.as_ref())
-            }
+        let (path, property) = match term.exemplar()? {
+            Term::Output { source, column } => return self.kept_of(*source).get(*column).copied().flatten(),
+            Term::Column { path, property } => (path, *property),
+            _ => return None,
         };
-        Some(Like { entity: entity.meta.name, column, pg, sql_type })
+        let entity = self.entity_at(path).ok()?;
+        match entity.properties.get(usize::from(property))? {
+            PropertyDef::Column(column) => Some(Like::of(entity, column)),
+            PropertyDef::Relation(relation) => Some(Like::of_key(entity, relation.columns.first()?)),
+        }
     }
 
     /// Appends a term; values in it are cast to what they are `like`.
@@ -151,9 +160,8 @@ impl<'a> Writer<'a> {
             },
             Term::Query(query) => {
                 // What it is compared with is a column as it is.
-                let casts = std::mem::replace(&mut self.casts, Casts::Never);
-                let (text, _) = self.nested(scope, query)?;
-                self.casts = casts;
+                let casts = Casts { kept: self.kept(query)?, rest: Rest::Never };
+                let (text, _) = self.casting(casts, |writer| writer.nested(scope, query))?;
                 let _ = write!(out, "({text})");
             }
             Term::Window(window) => self.push_window(scope, window, out)?,

@@ -39,7 +39,7 @@ pub(super) fn push_key_order(out: &mut String, entity: &EntityDef) {
 pub(crate) fn select(view: &View, plan: &Selection, shape: &Shape) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
     let text = push_select(&mut writer, plan, shape)?;
-    Ok(Statement { text: view.finish(text), params: writer.into_params() })
+    Ok(writer.statement(text))
 }
 
 /// The text of [`select`].
@@ -69,13 +69,13 @@ pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Sha
         let _ = write!(text, " OFFSET {}", writer.bind_count(offset));
     }
     if let Some(lock) = plan.lock {
-        push_lock(&mut text, lock);
+        push_lock(&mut text, lock, ROOT);
     }
     Ok(text)
 }
 
 /// `FROM … WHERE …` of a find, without what does not change which rows there are.
-fn from_where(view: &View, plan: &Selection) -> Result<(String, Vec<Param>), Error> {
+fn from_where<'a>(view: &'a View, plan: &Selection) -> Result<(String, Writer<'a>), Error> {
     let entity = view.of(plan.meta)?;
     let mut writer = Writer::new(view);
     let seen = writer.seen(ROOT, entity)?;
@@ -83,7 +83,7 @@ fn from_where(view: &View, plan: &Selection) -> Result<(String, Vec<Param>), Err
     let filter = writer.filter(&mut scope, &plan.filter)?;
     let mut text = format!(" FROM {}{}", seen.table, scope.joins());
     seen.push_where(&mut text, &[&filter]);
-    Ok((text, writer.into_params()))
+    Ok((text, writer))
 }
 
 /// How many rows a find would load, without its limit and offset.
@@ -91,8 +91,8 @@ fn from_where(view: &View, plan: &Selection) -> Result<(String, Vec<Param>), Err
 /// # Errors
 /// As [`select`].
 pub(crate) fn count(view: &View, plan: &Selection) -> Result<Statement, Error> {
-    let (rest, params) = from_where(view, plan)?;
-    Ok(Statement { text: view.finish(format!("SELECT count(*){rest}")), params })
+    let (rest, writer) = from_where(view, plan)?;
+    Ok(writer.statement(format!("SELECT count(*){rest}")))
 }
 
 /// Whether a find would load anything.
@@ -100,8 +100,8 @@ pub(crate) fn count(view: &View, plan: &Selection) -> Result<Statement, Error> {
 /// # Errors
 /// As [`select`].
 pub(crate) fn exists(view: &View, plan: &Selection) -> Result<Statement, Error> {
-    let (rest, params) = from_where(view, plan)?;
-    Ok(Statement { text: view.finish(format!("SELECT EXISTS (SELECT 1{rest})")), params })
+    let (rest, writer) = from_where(view, plan)?;
+    Ok(writer.statement(format!("SELECT EXISTS (SELECT 1{rest})")))
 }
 
 /// The row with one key.

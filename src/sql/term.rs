@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::expression::{Expression, OrderTerm, Selection};
-use super::query::SelectQuery;
+use super::query::{SelectList, SelectQuery};
 use crate::entity::FieldPath;
 use crate::types::{ConversionError, PgType, ScalarType};
 
@@ -187,10 +187,10 @@ impl Term {
         matches!(self, Self::Subquery(_) | Self::Query(_))
     }
 
-    /// The column whose type the term has, if it is known to be that of a column.
-    pub(crate) fn exemplar(&self) -> Option<(&FieldPath, u16)> {
+    /// The column, of an entity or of a query, whose type the term has, if it is known to be that of a column.
+    pub(crate) fn exemplar(&self) -> Option<&Self> {
         match self {
-            Self::Column { path, property } => Some((path, *property)),
+            Self::Column { .. } | Self::Output { .. } => Some(self),
             Self::Call { arguments, uniform: true, .. } => arguments.iter().find_map(Self::exemplar),
             Self::Aggregate(aggregate) if matches!(aggregate.function, "min" | "max") => {
                 aggregate.arguments.iter().find_map(Self::exemplar)
@@ -201,6 +201,10 @@ impl Term {
             }
             Self::Outer(term) => term.exemplar(),
             Self::Subquery(select) => select.columns.first().and_then(Self::exemplar),
+            Self::Query(query) => match &query.list {
+                SelectList::Terms(terms) => terms.first().and_then(|selected| selected.term.exemplar()),
+                SelectList::Entity | SelectList::Projection(_) => None,
+            },
             Self::Window(window) => window.function.exemplar(),
             _ => None,
         }

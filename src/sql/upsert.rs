@@ -11,7 +11,7 @@ use super::ddl;
 use super::expression::Expression;
 use super::identifier::{push_cast, push_column, push_identifier, push_joined, push_list};
 use super::insert::{Written, key_columns, push_value, travel_type, written};
-use super::parameter::Param;
+use super::parameter::{Param, Statement};
 use super::restriction::push_where;
 use super::select::ROOT;
 use super::shape::Shape;
@@ -62,10 +62,9 @@ pub(crate) fn upsert(
     let visible = writer.visible(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
     let (action, leaves_rows) = action_text(&mut writer, entity, &visible, action)?;
-    let params = writer.into_params();
 
     let mut text = "WITH s AS MATERIALIZED (SELECT * FROM ".to_owned();
-    push_rows(&mut text, &columns, params.len());
+    push_rows(&mut text, &columns, writer.params.len());
     let mut table = String::new();
     view.push_entity(&mut table, entity);
     let _ = write!(text, "), u AS (INSERT INTO {table} AS {ROOT} (");
@@ -121,7 +120,8 @@ pub(crate) fn upsert(
         ),
     };
     selected.push_paired(&mut text, entity, &is_written, &targets, ("s", &format!("r AS {ROOT}")));
-    Ok((view.finish(text), params))
+    let Statement { text, params } = writer.statement(text);
+    Ok((text, params))
 }
 
 /// The statement that reads the rows with these values of a conflict target; the answer is as that of [`upsert`].
@@ -138,7 +138,6 @@ pub(crate) fn conflicting(
     let mut writer = Writer::new(view);
     let visible = writer.visible(entity)?;
     let selected = Selected::of(&mut writer, entity)?;
-    let params = writer.into_params();
     let mut table = String::new();
     view.push_entity(&mut table, entity);
     let table = match target.predicate {
@@ -146,11 +145,12 @@ pub(crate) fn conflicting(
         Some(predicate) => format!("(SELECT * FROM {table} WHERE {predicate}) AS {ROOT}"),
     };
     let mut rows = String::new();
-    push_rows(&mut rows, &columns, params.len());
+    push_rows(&mut rows, &columns, writer.params.len());
     let mut text = String::new();
     selected.push_paired(&mut text, entity, "false", &targets, (&rows, &table));
     push_where(&mut text, &[&visible]);
-    Ok((view.finish(text), params))
+    let Statement { text, params } = writer.statement(text);
+    Ok((text, params))
 }
 
 /// A name that no column has.
@@ -165,7 +165,7 @@ pub(crate) fn is_ambiguous(message: &str) -> bool {
 }
 
 /// What is to be done about a conflict, and whether that leaves some rows as they are.
-fn action_text(
+pub(super) fn action_text(
     writer: &mut Writer<'_>,
     entity: &EntityDef,
     visible: &str,

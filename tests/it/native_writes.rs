@@ -201,14 +201,20 @@ async fn what_was_written_can_come_back() {
     let book = em.find_one_or_fail::<Book>(1, ()).await.unwrap();
     book.write().pages = Some(99);
     fixture.forget();
-    let updated =
-        em.native_update::<Book>().filter(|b| b.author().eq(1)).set(|b| b.title(), "x").returning().await.unwrap();
+    let updated = em
+        .native_update::<Book>()
+        .filter(|b| b.author().eq(1))
+        .set(|b| b.title(), "x")
+        .returning_entities()
+        .await
+        .unwrap();
     assert_eq!((fixture.log.round_trips(), fixture.statements().len()), (1, 1));
     assert!(updated.len() == 2 && updated.contains(&book));
     assert_eq!((book.read().title.as_str(), book.read().pages, book.read().version), ("x", Some(99), 2));
     assert_eq!(em.flush().await.unwrap().updated, 1);
 
-    let deleted: Vec<Book> = em.native_delete::<Book>().filter(|b| b.title().eq("c")).returning().await.unwrap();
+    let deleted: Vec<Book> =
+        em.native_delete::<Book>().filter(|b| b.title().eq("c")).returning_entities().await.unwrap();
     assert_eq!((deleted.len(), deleted[0].title.as_str(), deleted[0].author.id()), (1, "c", 2));
 }
 

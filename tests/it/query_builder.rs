@@ -332,3 +332,27 @@ async fn the_sql_can_be_looked_at() {
     let rows = em.query::<Book>().select(|b| b.pages().sum()).rows().await.unwrap();
     assert_eq!(rows[0].get::<i64>("sum").unwrap(), 1420);
 }
+
+#[tokio::test]
+async fn conditions_bring_their_common_table_expressions_along() {
+    let fixture = shop().await;
+    let em = fixture.em();
+    let long = em.query::<Book>().filter(|b| b.pages().gt(300)).select(|b| b.author().id()).as_cte("long_books");
+    let condition = || Author::fields().id().is_in(em.query_from::<Book, _>(&long).select(|_| long.columns()));
+    let find = |em: &EntityManager| em.find::<Author>().filter(|_| condition()).order_by(|a| a.id().asc());
+    let expected = [1, 2, 3];
+    let ids = |found: Vec<Managed<Author>>| found.iter().map(Managed::id).collect::<Vec<_>>();
+    assert_eq!(ids(find(&em).await.unwrap()), expected);
+    assert_eq!(find(&em).count().await.unwrap(), 3);
+    assert!(find(&em).exists().await.unwrap());
+    for strategy in [LoadStrategy::Balanced, LoadStrategy::SelectIn, LoadStrategy::Joined, LoadStrategy::Pipelined] {
+        let em = fixture.em();
+        let found = find(&em).populate(|a| a.books().tags()).strategy(strategy).limit(2).await.unwrap();
+        assert_eq!(found[1].read().books.len().unwrap(), 2, "{strategy:?}");
+        assert_eq!(ids(found), expected[..2], "{strategy:?}");
+    }
+    let page = find(&fixture.em()).cursor().first(2).await.unwrap();
+    assert_eq!((ids(page.items), page.has_next_page), (vec![1, 2], true));
+    let update = em.native_update::<Author>().filter(|_| condition()).filter(|a| a.mentor().name().eq("Virginia"));
+    assert_eq!(update.set(|a| a.born(), 1).returning(|a| a.id()).await.unwrap(), [2]);
+}

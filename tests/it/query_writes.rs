@@ -48,7 +48,7 @@ async fn rows_of_a_query_are_inserted() {
     let insert = values.insert_into::<Archived, _>(|a| (a.title(), a.pages(), a.price(), a.state(), a.author()));
     assert_eq!(insert.await.unwrap(), 2);
     assert_eq!(fixture.log.round_trips(), 1);
-    let expected = r#"INSERT INTO "archived" AS t0 ("title", "pages", "price", "state", "author_id", "version") SELECT q."c0", q."c1", q."c2"::numeric, q."c3"::"kept", q."c4", 1 FROM (SELECT t1."title", t1."pages", $1::float8, $2::text, t1."author_id" FROM "book" AS t1 LEFT JOIN "author" AS t2 ON t2."id" = t1."author_id" WHERE t2."name" = $3::text) AS q("c0", "c1", "c2", "c3", "c4")"#;
+    let expected = r#"INSERT INTO "archived" AS t0 ("title", "pages", "price", "state", "author_id", "version") SELECT q."c0", q."c1", q."c2"::numeric, q."c3"::"kept", q."c4", $4::int4 FROM (SELECT t1."title", t1."pages", $1::float8, $2::text, t1."author_id" FROM "book" AS t1 LEFT JOIN "author" AS t2 ON t2."id" = t1."author_id" WHERE t2."name" = $3::text) AS q("c0", "c1", "c2", "c3", "c4")"#;
     assert_eq!(fixture.statements(), [expected]);
     let rows = ["Orlando|134|1|9.50|Attic|1", "The Waves|~|1|9.50|Attic|1"];
     let all = "SELECT title, pages, version, price, state, author_id FROM archived ORDER BY title";
@@ -68,7 +68,7 @@ async fn rows_that_are_there_stay_or_are_overwritten() {
     assert_eq!(insert(2.0).ignore().await.unwrap(), 0);
     assert_eq!(insert(2.0).on_conflict(|a| a.title()).ignore().await.unwrap(), 0);
     let waves = em.find_one_or_fail::<Archived>("The Waves", ()).await.unwrap();
-    let written = insert(3.0).on_conflict(|a| a.title()).returning().await.unwrap();
+    let written = insert(3.0).on_conflict(|a| a.title()).returning_entities().await.unwrap();
     // A1: managed, and what was loaded is up to date.
     assert_eq!(written.len(), 3);
     assert!(written.contains(&waves));
@@ -85,7 +85,7 @@ async fn rows_that_are_there_stay_or_are_overwritten() {
             let rows =
                 em.query_from::<Book, _>(&long).select(|_| (title.concat(" (copy)"), value(0.5), value(Kept::Attic)));
             let copies = rows.insert_into::<Archived, _>(|a| (a.title(), a.price(), a.state()));
-            let copies = copies.returning().await?;
+            let copies = copies.returning_entities().await?;
             assert_eq!(copies[0].id(), "Lavinia (copy)");
             Err::<(), Error>(Error::TransactionRollbackOnly)
         })
@@ -102,7 +102,7 @@ async fn what_a_query_finds_is_updated_and_deleted() {
     assert_eq!(update.set(|b| b.pages(), 1).await.unwrap(), 2);
     // The first by an order, of a joined query.
     let last = em.query::<Book>().join(|b| b.author()).order_by(|b| (b.author().name().asc(), b.id().desc())).limit(1);
-    let changed = last.update().set(|b| b.title(), "changed").returning().await.unwrap();
+    let changed = last.update().set(|b| b.title(), "changed").returning_entities().await.unwrap();
     assert_eq!(changed.iter().map(Managed::id).collect::<Vec<_>>(), [3]);
     let deleted = em.query::<Book>().order_by(|b| b.id().asc()).limit(1).delete().await.unwrap();
     assert_eq!(deleted, 1);

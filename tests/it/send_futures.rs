@@ -207,9 +207,15 @@ async fn f2_writing_past_the_unit_of_work_is_send() {
     assert_send(em.upsert(author("a")).on_conflict(|a| a.name()).into_future()).await.unwrap();
     assert_send(em.upsert_many([author("c")]).r#where(|a| a.born().is_null()).into_future()).await.unwrap();
     assert_send(em.native_update::<Author>().set(|a| a.born(), 1).into_future()).await.unwrap();
-    assert_send(em.native_update::<Author>().set(|a| a.born(), 1).returning()).await.unwrap();
+    assert_send(em.native_update::<Author>().set(|a| a.born(), 1).returning_entities()).await.unwrap();
     assert_send(em.native_delete::<Author>().filter(|a| a.name().eq("b")).into_future()).await.unwrap();
-    assert_send(em.native_delete::<Author>().filter(|a| a.name().eq("c")).returning()).await.unwrap();
+    assert_send(em.native_delete::<Author>().filter(|a| a.name().eq("c")).returning_entities()).await.unwrap();
+    let returning = em.native_delete::<Author>().filter(|a| a.name().eq("c")).returning(|a| (a.id(), a.name()));
+    assert_send(returning.into_future()).await.unwrap();
+    let insert = em.query::<Author>().insert([author("z")]).on_conflict(|a| a.name());
+    assert_send(insert.returning_entities()).await.unwrap();
+    let copies = em.query::<Author>().select(|a| a.name().concat("!")).insert_into::<Author, _>(|a| a.name());
+    assert_send(copies.into_future()).await.unwrap();
     assert_send(em.copy_in::<Author>([author("d")])).await.unwrap();
     assert_send(em.copy_in_stream::<Author>(futures_util::stream::iter([author("e")]))).await.unwrap();
 

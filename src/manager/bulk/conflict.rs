@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::batches::{Shape, arrays, made_values, shapes};
 use super::written_rows::WrittenRows;
 use crate::error::Error;
 use crate::manager::EntityManager;
-use crate::metadata::{AnyCell, EntityDef, EntityMeta, EntityObject, IndexDef, PropertyDef};
+use crate::metadata::{AnyCell, EntityDef, EntityMeta, EntityObject, IndexDef};
 use crate::query::{FilterOptions, PropertyName};
-use crate::sql::{self, ColumnArray, ConflictAction, ConflictTarget, Expression, Param, Statement};
-use crate::unit_of_work::{CUT, UnitOfWork, column_types, identifies, prepare, push_values};
+use crate::sql::{self, ConflictAction, ConflictTarget, Expression, Param, Statement};
+use crate::unit_of_work::{UnitOfWork, identifies};
 
 /// What makes two rows the same, as it was asked for.
 #[derive(Debug)]
@@ -40,12 +41,6 @@ pub(super) struct UpsertPlan {
     pub(super) filters: FilterOptions,
 }
 
-/// Rows that have values for the same columns.
-struct Shape {
-    properties: Vec<u16>,
-    rows: Vec<usize>,
-}
-
 impl UpsertPlan {
     pub(super) fn new(meta: &'static EntityMeta, rows: Vec<Box<dyn EntityObject>>) -> Self {
         Self {
@@ -74,7 +69,7 @@ impl UpsertPlan {
         let mut statements = Vec::new();
         let mut sent = Vec::new();
         for shape in &shapes {
-            for (rows, arrays) in self.arrays(entity, &shape.properties, &shape.rows)? {
+            for (rows, arrays) in arrays(entity, &self.rows, &shape.properties, &shape.rows)? {
                 let action = self.action(entity, &target, &shape.properties)?;
                 let (text, mut params) = sql::upsert(&view, entity, &shape.properties, &target, action)?;
                 params.extend(arrays.into_iter().map(Param::Array));
@@ -94,7 +89,7 @@ impl UpsertPlan {
         // A row that came into the way while the statement was running, and was left as it is, is not to be seen by it.
         let missing = found.missing();
         if !missing.is_empty() {
-            for (rows, arrays) in self.arrays(entity, &target.properties, &missing)? {
+            for (rows, arrays) in arrays(entity, &self.rows, &target.properties, &missing)? {
                 let (text, mut params) = sql::conflicting(&view, entity, &target)?;
                 params.extend(arrays.into_iter().map(Param::Array));
                 let answer = em.executor().await?.run(&Statement { text, params }).await?;
@@ -112,17 +107,10 @@ impl UpsertPlan {
 
     /// Completes the rows, and groups them by the columns that they have values for.
     fn prepare(&mut self, entity: &EntityDef) -> Result<(Vec<Shape>, ConflictTarget), Error> {
-        let mut shapes: Vec<Shape> = Vec::new();
-        let mut has_keys = true;
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            // A UUID that is made here is a key that no other row has.
-            has_keys &= entity.uuid_key.is_none_or(|key| !row.property(key).is_unset());
-            let properties = prepare(entity, &mut **row)?;
-            match shapes.iter_mut().find(|shape| shape.properties == properties) {
-                Some(shape) => shape.rows.push(index),
-                None => shapes.push(Shape { properties, rows: vec![index] }),
-            }
-        }
+        // A UUID that is made here is a key that no other row has.
+        let has_key = |row: &Box<dyn EntityObject>| entity.uuid_key.is_none_or(|key| !row.property(key).is_unset());
+        let has_keys = self.rows.iter().all(has_key);
+        let shapes = shapes(entity, &mut self.rows)?;
         let target = match &self.target {
             Target::Default => self.default_target(entity, &shapes, has_keys)?,
             Target::Properties(given) => {
@@ -188,44 +176,12 @@ impl UpsertPlan {
         merged.retain(|property| !excluded.contains(property) && Some(usize::from(*property)) != entity.version);
         merged.sort_unstable();
         merged.dedup();
-        let mut made = Vec::new();
-        for (index, property) in entity.properties.iter().enumerate() {
-            let (PropertyDef::Column(column), Ok(number)) = (property, u16::try_from(index)) else { continue };
-            if let (Some(make), false) = (column.meta.on_update, merged.contains(&number) || excluded.contains(&number))
-            {
-                let mut out = Vec::new();
-                let is_value = make().encode(&mut out).map_err(|error| Error::Conversion {
-                    entity: self.meta.name,
-                    column: column.name.clone(),
-                    message: error.message,
-                })?;
-                made.push((number, Param::One(column.meta.pg, is_value.then(|| out.into()))));
-            }
-        }
+        let is_set = |property: u16| merged.contains(&property) || excluded.contains(&property);
+        let made = made_values(entity, |column| column.on_update, is_set)?;
         if merged.is_empty() && made.is_empty() {
             return Ok(ConflictAction::Nothing);
         }
         Ok(ConflictAction::Update { merged, made, filter: self.filter.clone() })
-    }
-
-    /// The values of rows as arrays: as many at a time as a statement takes.
-    fn arrays(
-        &self,
-        entity: &EntityDef,
-        properties: &[u16],
-        rows: &[usize],
-    ) -> Result<Vec<(Vec<usize>, Vec<ColumnArray>)>, Error> {
-        let types = column_types(entity, properties);
-        let new = || types.iter().map(|pg| ColumnArray::new(*pg, rows.len())).collect::<Vec<_>>();
-        let (mut bound, mut arrays, mut from) = (Vec::new(), new(), 0);
-        for (index, row) in rows.iter().enumerate() {
-            push_values(&mut arrays, entity, &*self.rows[*row], properties)?;
-            if index + 1 == rows.len() || arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT {
-                bound.push((rows[from..=index].to_vec(), std::mem::replace(&mut arrays, new())));
-                from = index + 1;
-            }
-        }
-        Ok(bound)
     }
 }
 
@@ -241,7 +197,7 @@ impl fmt::Debug for UpsertPlan {
 }
 
 /// Whether a row that is there gets the value of this property that was sent, if nothing else was asked for.
-fn is_merged(entity: &EntityDef, target: &ConflictTarget, property: u16) -> bool {
+pub(in crate::manager) fn is_merged(entity: &EntityDef, target: &ConflictTarget, property: u16) -> bool {
     let index = usize::from(property);
     let is_own = entity.key_properties.contains(&index) || target.properties.contains(&property);
     // What has an on_update gets another value; what has an on_create alone keeps that of the day when it was created.
@@ -250,7 +206,7 @@ fn is_merged(entity: &EntityDef, target: &ConflictTarget, property: u16) -> bool
 }
 
 /// The target that consists of these properties. If that is an index of some rows, its condition is part of it.
-fn target_of(entity: &EntityDef, properties: Vec<u16>) -> Result<ConflictTarget, Error> {
+pub(in crate::manager) fn target_of(entity: &EntityDef, properties: Vec<u16>) -> Result<ConflictTarget, Error> {
     let same = |other: &[u16]| other.len() == properties.len() && other.iter().all(|one| properties.contains(one));
     if same(&key_of(entity)) {
         return Ok(ConflictTarget { properties, predicate: None });
@@ -309,7 +265,7 @@ fn names(entity: &EntityDef, properties: &[u16]) -> String {
 
 /// The server's answer to rows that are the same (SQLSTATE 21000), and that of the statement itself to rows that it cannot
 /// tell apart, in words that say what to do.
-fn explain(entity: &EntityDef, target: &ConflictTarget, error: Error) -> Error {
+pub(in crate::manager) fn explain(entity: &EntityDef, target: &ConflictTarget, error: Error) -> Error {
     let names = names(entity, &target.properties);
     let message = match &error {
         Error::Database { sqlstate, .. } if sqlstate == "21000" => format!(

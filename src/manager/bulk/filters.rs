@@ -30,7 +30,7 @@ macro_rules! filter_options {
 }
 
 filter_options! {
-    [T: Entity] NativeUpdate<T>, plan.filters;
-    [T: Entity] NativeDelete<T>, filters;
+    [T: Entity] NativeUpdate<T>, plan.options.filters;
+    [T: Entity] NativeDelete<T>, plan.options.filters;
     [T: Entity, R] Upsert<T, R>, plan.filters;
 }

@@ -3,22 +3,20 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::touched::keys_of;
+use super::native_plan::{DeletePlan, UpdatePlan, check_own_schema};
+use super::returning::{Returning, entities_of};
 use super::written_rows::managed_rows;
-use crate::driver::Answer;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::manager::EntityManager;
 use crate::manager::find::handles;
-use crate::metadata::{EntityDef, EntityMeta, GraphLink, PropertyDef};
-use crate::query::{Assign, Assignment, Condition, FilterOptions, IntoCondition, PropertyList};
-use crate::sql::{self, Expression, SetProperty, SetValue, Statement};
-use crate::types::{RowReader, RowView};
-use crate::unit_of_work::UnitOfWork;
+use crate::metadata::GraphLink;
+use crate::query::{Assign, Assignment, Condition, FindOptions, IntoCondition, PropertyList, Selectable};
+use crate::sql::SetValue;
+use crate::types::{Projection, RowReader, RowView};
 
 /// An UPDATE, made by [`EntityManager::native_update`]. `.await` sends it and answers with the number of rows.
 #[must_use = "an update does nothing until it is awaited"]
@@ -32,8 +30,7 @@ pub struct NativeUpdate<T: Entity> {
 #[must_use = "a delete does nothing until it is awaited"]
 pub struct NativeDelete<T: Entity> {
     em: EntityManager,
-    filter: Vec<Expression>,
-    pub(super) filters: FilterOptions,
+    pub(super) plan: DeletePlan,
     entity: PhantomData<fn() -> T>,
 }
 
@@ -69,38 +66,83 @@ impl<T: Entity> NativeUpdate<T> {
         self
     }
 
+    /// Answers with values of the rows, as they are now: a column, an expression, a to-one relation (its key), or a tuple of
+    /// them. `UPDATE … RETURNING`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let older = em.native_update::<User>().filter(|u| u.age().gt(30)).set(|u| u.age(), User::fields().age() + 1);
+    /// assert_eq!(older.returning(|u| (u.username(), u.age())).await?, [("ada".to_owned(), Some(37))]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S: Selectable<T>>(self, list: impl FnOnce(T::Fields<T>) -> S) -> Returning<S::Output> {
+        Returning::selecting(self.em, Box::new(self.plan), list)
+    }
+
+    /// Answers with projections of the rows, as they are now.
+    pub fn returning_into<P: Projection>(self) -> Returning<P> {
+        Returning::projecting::<T>(self.em, Box::new(self.plan))
+    }
+
     /// Sends the UPDATE, and answers with the entities of the rows, managed, as they are now: `UPDATE … RETURNING`. What was loaded of
     /// them is up to date then, apart from pending changes, which stay.
     ///
     /// # Errors
-    /// As awaiting the update.
-    pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
+    /// As awaiting the update; [`Error::Validation`] for rows of another schema.
+    pub async fn returning_entities(self) -> Result<Vec<Managed<T>>, Error> {
+        check_own_schema(T::meta(), &self.plan.options)?;
         let graph = self.em.graph();
-        let answer = self.plan.run(&self.em, true).await?;
+        let answer = self.plan.run(&self.em, Some(&entities_of::<T>())).await?;
         let entity = graph.metadata.of(T::meta())?;
         Ok(handles(&graph, managed_rows(&graph, entity, &answer)?))
+    }
+
+    /// The same, with the options of a query.
+    pub(in crate::manager) fn with_options(mut self, options: FindOptions) -> Self {
+        self.plan.options = options;
+        self
     }
 }
 
 impl<T: Entity> NativeDelete<T> {
     /// Deletes the rows that fulfil a condition, over relations, too. Several have to hold together; without any it is all rows.
     pub fn filter<C: IntoCondition<T>>(mut self, condition: impl FnOnce(T::Fields<T>) -> C) -> Self {
-        self.filter.push(condition(fields::<T>()).into_condition().expression);
+        self.plan.filter.push(condition(fields::<T>()).into_condition().expression);
         self
     }
 
     /// Like [`filter`](Self::filter), if there is a condition.
     pub fn filter_opt(mut self, condition: Option<Condition<T>>) -> Self {
-        self.filter.extend(condition.map(|condition| condition.expression));
+        self.plan.filter.extend(condition.map(|condition| condition.expression));
         self
     }
 
-    /// Sends the DELETE, and answers with what was deleted, as values: `DELETE … RETURNING`.
+    /// Answers with values of the rows that were deleted: a column, an expression, a to-one relation (its key), or a tuple of
+    /// them. `DELETE … RETURNING`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let deleted = em.native_delete::<Comment>().filter(|c| c.author().is_not_null());
+    /// assert_eq!(deleted.returning(|c| c.author().username()).await?, ["charles"]);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn returning<S: Selectable<T>>(self, list: impl FnOnce(T::Fields<T>) -> S) -> Returning<S::Output> {
+        Returning::selecting(self.em, Box::new(self.plan), list)
+    }
+
+    /// Answers with projections of the rows that were deleted.
+    pub fn returning_into<P: Projection>(self) -> Returning<P> {
+        Returning::projecting::<T>(self.em, Box::new(self.plan))
+    }
+
+    /// Sends the DELETE, and answers with what was deleted, as entities that are not managed: `DELETE … RETURNING`.
     ///
     /// # Errors
     /// As awaiting the delete.
-    pub async fn returning(self) -> Result<Vec<T>, Error> {
-        let answer = delete(&self.em, T::meta(), &self.filter, &self.filters, true).await?;
+    pub async fn returning_entities(self) -> Result<Vec<T>, Error> {
+        let answer = self.plan.run(&self.em, Some(&entities_of::<T>())).await?;
         let (link, mut space) = (GraphLink::none(), Vec::new());
         let value = |row| {
             let view = RowView::Row(row);
@@ -109,6 +151,12 @@ impl<T: Entity> NativeDelete<T> {
         };
         answer.rows.iter().map(value).collect()
     }
+
+    /// The same, with the options of a query.
+    pub(in crate::manager) fn with_options(mut self, options: FindOptions) -> Self {
+        self.plan.options = options;
+        self
+    }
 }
 
 impl<T: Entity> IntoFuture for NativeUpdate<T> {
@@ -116,7 +164,7 @@ impl<T: Entity> IntoFuture for NativeUpdate<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.plan.run(&self.em, false).await?.affected) })
+        Box::pin(async move { Ok(self.plan.run(&self.em, None).await?.affected) })
     }
 }
 
@@ -125,7 +173,7 @@ impl<T: Entity> IntoFuture for NativeDelete<T> {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(delete(&self.em, T::meta(), &self.filter, &self.filters, false).await?.affected) })
+        Box::pin(async move { Ok(self.plan.run(&self.em, None).await?.affected) })
     }
 }
 
@@ -142,7 +190,7 @@ impl<T: Entity> fmt::Debug for NativeDelete<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NativeDelete")
             .field("entity", &T::meta().name)
-            .field("filter", &self.filter)
+            .field("filter", &self.plan.filter)
             .finish_non_exhaustive()
     }
 }
@@ -182,8 +230,8 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows updated, or not. Inside a transaction they are not.
     pub fn native_update<T: Entity>(&self) -> NativeUpdate<T> {
-        let filters = FilterOptions::default();
-        let plan = UpdatePlan { meta: T::meta(), filter: Vec::new(), filters, assignments: Vec::new() };
+        let options = FindOptions::default();
+        let plan = UpdatePlan { meta: T::meta(), filter: Vec::new(), options, assignments: Vec::new() };
         NativeUpdate { em: self.clone(), plan, entity: PhantomData }
     }
 
@@ -200,92 +248,7 @@ impl EntityManager {
     /// # Cancel safety
     /// Dropping the future leaves the rows deleted, or not. Inside a transaction they are not.
     pub fn native_delete<T: Entity>(&self) -> NativeDelete<T> {
-        NativeDelete { em: self.clone(), filter: Vec::new(), filters: FilterOptions::default(), entity: PhantomData }
+        let plan = DeletePlan { meta: T::meta(), filter: Vec::new(), options: FindOptions::default() };
+        NativeDelete { em: self.clone(), plan, entity: PhantomData }
     }
-
-    /// Sends a statement that may touch loaded entities.
-    async fn write_and_mark(&self, statement: Statement, mark: impl Fn(&Arc<UnitOfWork>)) -> Result<Answer, Error> {
-        let graph = self.graph();
-        // Before: the statement may take effect though nobody waits for the answer. Behind: somebody may have read in between.
-        mark(&graph);
-        let answers = self.session.write_directly(&[statement]).await.map_err(|(error, _)| error)?;
-        mark(&graph);
-        Ok(answers.into_iter().next().unwrap_or(Answer { rows: Vec::new(), affected: 0 }))
-    }
-}
-
-/// An UPDATE without its type.
-pub(super) struct UpdatePlan {
-    meta: &'static EntityMeta,
-    filter: Vec<Expression>,
-    pub(super) filters: FilterOptions,
-    assignments: Vec<Assignment>,
-}
-
-impl UpdatePlan {
-    async fn run(&self, em: &EntityManager, returned: bool) -> Result<Answer, Error> {
-        let view = em.session.view_through(&self.filters)?;
-        let entity = view.of(self.meta)?;
-        let assignments = self.checked(entity)?;
-        let rows = sql::Rows { entity, filter: &self.filter, returned };
-        let statement = sql::native_update(&view, rows, &assignments)?;
-        let keys = keys_of(entity, &self.filter);
-        // Which rows of loaded entities it has written, and which others have: only the first may be written over (rule C9).
-        let graph = em.graph();
-        let is_asked = !returned && entity.version.is_some();
-        let loaded = if is_asked { graph.loaded_keys(entity.index, keys.as_deref()) } else { Vec::new() };
-        let statement = if loaded.is_empty() { statement } else { sql::with_versions(entity, statement, &loaded)? };
-        let mark = |graph: &Arc<UnitOfWork>| graph.mark_stale(entity.index, keys.as_deref());
-        let mut answer = em.write_and_mark(statement, mark).await?;
-        if !loaded.is_empty() {
-            answer.affected = graph.wrote_versions(entity, &answer)?;
-        }
-        Ok(answer)
-    }
-
-    /// The properties with their values, each once.
-    fn checked(&self, entity: &EntityDef) -> Result<Vec<SetProperty>, Error> {
-        let refuse = |message: String| Err(Error::validation(self.meta.name, message));
-        let mut assignments: Vec<SetProperty> = Vec::new();
-        for Assignment { name, value } in &self.assignments {
-            let property = name.own(self.meta, "set()")?;
-            let index = usize::from(property);
-            let field = entity.property_name(index);
-            if entity.key_properties.contains(&index) {
-                return refuse(format!("set() names {}.{field}: the key of a row is not changed", self.meta.name));
-            }
-            let nullable = match entity.properties.get(index) {
-                Some(PropertyDef::Column(column)) => column.meta.nullable,
-                Some(PropertyDef::Relation(relation)) if relation.is_owning_to_one() => relation.meta.nullable,
-                _ => return refuse(format!("{}.{field} is no column: set the other side", self.meta.name)),
-            };
-            if matches!(value, SetValue::Null) && !nullable {
-                return refuse(format!("{}.{field} cannot be set to NULL: it is not an Option", self.meta.name));
-            }
-            assignments.retain(|other| other.property != property);
-            assignments.push(SetProperty { path: name.path.clone(), property, value: value.clone() });
-        }
-        if assignments.is_empty() {
-            return refuse(format!("native_update::<{0}>() sets nothing: call set()", self.meta.name));
-        }
-        Ok(assignments)
-    }
-}
-
-async fn delete(
-    em: &EntityManager,
-    meta: &'static EntityMeta,
-    filter: &[Expression],
-    filters: &FilterOptions,
-    returned: bool,
-) -> Result<Answer, Error> {
-    let view = em.session.view_through(filters)?;
-    let entity = view.of(meta)?;
-    let statement = sql::native_delete(&view, sql::Rows { entity, filter, returned })?;
-    let keys = keys_of(entity, filter);
-    let mark = |graph: &Arc<UnitOfWork>| {
-        graph.mark_stale(entity.index, keys.as_deref());
-        graph.mark_dependents_stale(entity.index);
-    };
-    em.write_and_mark(statement, mark).await
 }

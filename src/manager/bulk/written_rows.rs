@@ -60,7 +60,7 @@ impl<'a> WrittenRows<'a> {
 ///
 /// # Errors
 /// As [`Hydrator::take`].
-pub(super) fn managed_rows(
+pub(in crate::manager) fn managed_rows(
     graph: &Arc<UnitOfWork>,
     entity: &EntityDef,
     answer: &Answer,

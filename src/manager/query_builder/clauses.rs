@@ -72,7 +72,8 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     }
 
     /// Locks the rows of the entity that are read, until the transaction ends: see [`LockMode`] and
-    /// [`Find::lock`](crate::Find::lock).
+    /// [`Find::lock`](crate::Find::lock). A query that is locked is not [updated](Self::update) or [deleted](Self::delete): that
+    /// is an error before anything is sent.
     pub const fn lock(mut self, mode: LockMode) -> Self {
         match mode.kind() {
             LockKind::Rows(lock) => self.query.selection.lock = Some(lock),

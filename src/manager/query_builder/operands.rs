@@ -6,16 +6,33 @@ use super::QueryBuilder;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
 use crate::query::{ExistsOperand, Expr, IntoExpr, IntoList};
-use crate::sql::{Expression, Piece, SelectList, SelectedTerm, Term};
+use crate::sql::{Expression, Piece, SelectList, SelectQuery, SelectedTerm, Term};
 use crate::types::ScalarType;
 
 impl<T: Entity, O> QueryBuilder<T, O> {
-    /// The query in parentheses. What a find was asked for that only entities can have is no part of it.
-    pub(super) fn into_term(self) -> Term {
-        match self.refused {
-            Some(message) => Term::Invalid(message.to_owned()),
-            None => Term::Query(Arc::new(self.query)),
+    /// The query as a part of another one. What it was asked for and a part cannot have is an error when that runs.
+    pub(super) fn into_part(self) -> SelectQuery {
+        let (mut query, options) = (self.query, self.options);
+        let is_of_all = options.schema.is_some() || options.timeout.is_some() || !options.filters.is_empty();
+        let of_all = "with_filter(), without_filter(), schema() and timeout() hold for all of a statement: say them of the \
+                      query around this one";
+        if let Some(message) = self.refused.or_else(|| is_of_all.then_some(of_all)) {
+            refuse(&mut query, message);
         }
+        query
+    }
+
+    /// The query in parentheses.
+    pub(super) fn into_term(self) -> Term {
+        Term::Query(Arc::new(self.into_part()))
+    }
+}
+
+/// Makes writing a query an error.
+fn refuse(query: &mut SelectQuery, message: &str) {
+    match &mut query.combined {
+        Some(combined) => refuse(Arc::make_mut(&mut combined.left), message),
+        None => query.selection.filter.push(Expression::Holds(Term::Invalid(message.to_owned()))),
     }
 }
 

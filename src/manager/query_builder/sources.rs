@@ -124,14 +124,14 @@ impl<T: Entity, O: OutputRow> QueryBuilder<T, O> {
     /// The rows as a table that other queries can join: `(SELECT …) AS …`.
     #[must_use]
     pub fn as_table(self) -> DerivedTable<O> {
-        DerivedTable::of_query(self.query)
+        DerivedTable::of_query(self.into_part())
     }
 
     /// The rows as a common table expression, `WITH name AS (SELECT …)`: it stands in front of the statement of every query
     /// that joins it. The name must not be that of an entity's table.
     #[must_use]
     pub fn as_cte(self, name: &str) -> DerivedTable<O> {
-        DerivedTable::of_cte(name, self.query)
+        DerivedTable::of_cte(name, self.into_part())
     }
 
     /// A recursive common table expression: these rows, and then, again and again, those that `step` makes of the ones before
@@ -175,7 +175,7 @@ impl<T: Entity, O: OutputRow> QueryBuilder<T, O> {
         name: &str,
         step: impl FnOnce(&DerivedTable<O>) -> QueryBuilder<U, O>,
     ) -> DerivedTable<O> {
-        DerivedTable::recursive(name, self.query, SetOperator::UnionAll, |table| step(table).query)
+        DerivedTable::recursive(name, self.into_part(), SetOperator::UnionAll, |table| step(table).into_part())
     }
 
     /// Like [`recursive`](Self::recursive), but with each row once (`UNION`): it ends also where rows lead to rows that
@@ -186,6 +186,6 @@ impl<T: Entity, O: OutputRow> QueryBuilder<T, O> {
         name: &str,
         step: impl FnOnce(&DerivedTable<O>) -> QueryBuilder<U, O>,
     ) -> DerivedTable<O> {
-        DerivedTable::recursive(name, self.query, SetOperator::Union, |table| step(table).query)
+        DerivedTable::recursive(name, self.into_part(), SetOperator::Union, |table| step(table).into_part())
     }
 }

@@ -1,27 +1,20 @@
 //! Writing what a query finds: its rows into another table, changes to them, or their end.
 
-use std::fmt;
-use std::future::IntoFuture;
-use std::marker::PhantomData;
-
-use futures_util::future::BoxFuture;
-
-use super::QueryBuilder;
-use crate::driver::Answer;
-use crate::entity::{Entity, FieldPath, Managed};
-use crate::error::Error;
-use crate::loader::Hydrator;
-use crate::manager::find::{fields, handles};
-use crate::manager::{EntityManager, NativeDelete, NativeUpdate};
-use crate::metadata::PropertyKind;
-use crate::query::{Condition, FindOptions, InsertColumns, PropertyList, PropertyName};
-use crate::sql::{
-    self, Distinct, Expression, InsertSelect, Operator, SelectConflict, SelectList, SelectQuery, SelectedTerm, Term,
-};
+use super::{InsertFrom, QueryBuilder};
+use crate::entity::{Entity, IntoEntity};
+use crate::manager::find::fields;
+use crate::manager::{NativeDelete, NativeUpdate};
+use crate::query::{Condition, InsertColumns};
+use crate::sql::{Distinct, Expression, Term};
 
 impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// Inserts the rows into the table of another entity (or the same): `INSERT INTO … SELECT …`. `columns` says what the
-    /// selected values are, in their order; other columns get the defaults of the database, and a `#[version]` begins.
+    /// selected values are, in their order: a column, or a tuple of up to sixteen; in both places tuples may stand inside of
+    /// tuples, if these are not enough.
+    ///
+    /// Other columns get what rows get that [`insert_many`](crate::EntityManager::insert_many) writes: `on_create` values and
+    /// the first `#[version]`, made here once for all rows, and the defaults of the database. A UUID key is made by the server, of
+    /// version 7, for each row. Pending work is not flushed before.
     ///
     /// ```
     /// # howdah::doctest::run(async |url| {
@@ -37,41 +30,44 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// # em.flush().await?;
     /// let done = em.query::<Draft>().filter(|d| d.done().eq(true)).select(|d| d.title());
     /// let pages = done.insert_into::<Page, _>(|page| page.title()).on_conflict(|page| page.title()).ignore();
-    /// assert_eq!(pages.returning().await?[0].read().title, "one");
+    /// assert_eq!(pages.returning(|page| (page.id(), page.title())).await?, [(1, "one".to_owned())]);
     /// # Ok(())
     /// # });
     /// ```
+    ///
+    /// # Errors
+    /// Awaiting it is [`Error::Validation`](crate::Error::Validation), before anything is sent, if a part of the key has no value that
+    /// somebody makes; otherwise as awaiting the query, and what the server answered, with entity and fields as from a flush.
     pub fn insert_into<E: Entity, C: InsertColumns<E, O>>(
         self,
         columns: impl FnOnce(E::Fields<E>) -> C,
     ) -> InsertFrom<E> {
         let mut names = Vec::new();
         columns(fields::<E>()).push_properties(&mut names);
-        let (em, query, options, refused) = (self.em, self.query, self.options, self.refused);
-        InsertFrom { em, query, options, refused, names, conflict: None, merges: true, entity: PhantomData }
+        let refused = self.refused.or_else(|| self.unlimited());
+        InsertFrom::of_query(self.em, self.query, names, self.options, refused)
     }
 
-    /// Updates the rows: a [`native_update`](EntityManager::native_update) of those that the query would find.
+    /// Updates the rows: a [`native_update`](crate::EntityManager::native_update) of those that the query would find.
+    ///
+    /// Awaiting it is [`Error::Validation`](crate::Error::Validation), before anything is sent, if the query is
+    /// [locked](Self::lock): an UPDATE locks what it changes.
     pub fn update(self) -> NativeUpdate<T> {
-        let em = self.em.clone();
-        self.own_rows()
-            .into_iter()
-            .fold(em.native_update::<T>(), |update, condition| update.filter_opt(Some(condition)))
+        let update = self.em.native_update::<T>().with_options(self.options.clone());
+        self.own_rows().into_iter().fold(update, |update, condition| update.filter_opt(Some(condition)))
     }
 
-    /// Deletes the rows: a [`native_delete`](EntityManager::native_delete) of those that the query would find.
+    /// Deletes the rows: a [`native_delete`](crate::EntityManager::native_delete) of those that the query would find.
+    ///
+    /// Awaiting it is [`Error::Validation`](crate::Error::Validation), before anything is sent, if the query is
+    /// [locked](Self::lock): a DELETE locks what it deletes.
     pub fn delete(self) -> NativeDelete<T> {
-        let em = self.em.clone();
-        self.own_rows()
-            .into_iter()
-            .fold(em.native_delete::<T>(), |delete, condition| delete.filter_opt(Some(condition)))
+        let delete = self.em.native_delete::<T>().with_options(self.options.clone());
+        self.own_rows().into_iter().fold(delete, |delete, condition| delete.filter_opt(Some(condition)))
     }
 
     /// The rows of the entity that the query is about, as conditions.
     fn own_rows(mut self) -> Vec<Condition<T>> {
-        if let Some(message) = self.refused {
-            return vec![Condition::new(Expression::Holds(Term::Invalid(message.to_owned())))];
-        }
         let query = &mut self.query;
         let is_plain = query.joins.is_empty()
             && query.from.is_none()
@@ -81,113 +77,48 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
             && matches!(query.distinct, Distinct::All)
             && query.selection.limit.is_none()
             && query.selection.offset.is_none();
-        if is_plain {
-            return std::mem::take(&mut query.selection.filter).into_iter().map(Condition::new).collect();
-        }
-        let keys = T::meta().properties.iter().enumerate().filter(|(_, property)| property.primary);
-        let keys: Vec<Term> = keys
-            .filter(|(_, property)| matches!(property.kind, PropertyKind::Column(_) | PropertyKind::Relation(_)))
-            .filter_map(|(index, _)| u16::try_from(index).ok())
-            .map(|property| Term::Column { path: FieldPath::root(T::meta), property })
-            .collect();
-        query.selection.lock = None;
-        query.list = SelectList::Terms(keys.iter().map(|term| SelectedTerm { term: term.clone(), pg: None }).collect());
-        let left = match <[Term; 1]>::try_from(keys) {
-            Ok([key]) => key,
-            Err(keys) => Term::Row(keys),
+        let locked = "lock() is of what is read, and update() and delete() lock what they write by themselves: to skip locked \
+                      rows, or to fail on them, read them first, with the lock, in the same transaction";
+        let refused = self.refused.or_else(|| self.query.selection.lock.map(|_| locked)).or_else(|| self.unlimited());
+        let membership = match refused {
+            Some(message) => Err(message),
+            None if is_plain => {
+                return std::mem::take(&mut self.query.selection.filter).into_iter().map(Condition::new).collect();
+            }
+            None => self.query.into_membership(),
         };
-        let right = self.into_term();
-        vec![Condition::new(Expression::Compare { left, operator: Operator::In, right })]
+        let refuse = |message: &str| Expression::Holds(Term::Invalid(message.to_owned()));
+        vec![Condition::new(membership.unwrap_or_else(refuse))]
+    }
+
+    /// What cannot be kept to by a statement that writes.
+    fn unlimited(&self) -> Option<&'static str> {
+        let message = "timeout() is of what is read: give the transaction one, with em.transaction().timeout(…)";
+        self.options.timeout.map(|_| message)
     }
 }
 
-/// An `INSERT INTO … SELECT …`, made by [`QueryBuilder::insert_into`]. `.await` sends it and answers with the number of rows
-/// that were written.
-#[must_use = "an insert does nothing until it is awaited"]
-pub struct InsertFrom<T: Entity> {
-    em: EntityManager,
-    query: SelectQuery,
-    options: FindOptions,
-    refused: Option<&'static str>,
-    names: Vec<PropertyName>,
-    /// What makes two rows the same; nothing in it for any unique constraint.
-    conflict: Option<Vec<PropertyName>>,
-    merges: bool,
-    entity: PhantomData<fn() -> T>,
-}
-
-impl<T: Entity> InsertFrom<T> {
-    /// A row that is there already, by the unique constraint of these fields, gets the values of the new one:
-    /// `ON CONFLICT (…) DO UPDATE`.
-    pub fn on_conflict<P: PropertyList<T>>(mut self, properties: impl FnOnce(T::Fields<T>) -> P) -> Self {
-        let mut names = Vec::new();
-        properties(fields::<T>()).push_properties(&mut names);
-        self.conflict = Some(names);
-        self
-    }
-
-    /// A row that is there already stays as it is: `ON CONFLICT … DO NOTHING`. Without
-    /// [`on_conflict`](Self::on_conflict), whatever unique constraint says that it is there.
-    pub fn ignore(mut self) -> Self {
-        self.conflict.get_or_insert_default();
-        self.merges = false;
-        self
-    }
-
-    /// Sends the INSERT, and answers with the entities of the rows that were written, managed: `INSERT … RETURNING`.
+impl<T: Entity> QueryBuilder<T> {
+    /// Inserts values: entities or their `New…` structs, as [`insert_many`](crate::EntityManager::insert_many), but with
+    /// [`on_conflict`](InsertFrom::on_conflict) and [`returning`](InsertFrom::returning). Rows that have values for the same
+    /// columns are one statement, which answers for itself; all of them take effect, or none.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model/blog.rs"));
+    /// # fn main() { howdah::doctest::run(async |url| { let em = blog(&url).await?.em();
+    /// let tags = ["mathematics", "poetry"].map(|name| NewTag { name: name.into() });
+    /// let added = em.query::<Tag>().insert(tags).on_conflict(|tag| tag.name()).ignore();
+    /// assert_eq!(added.returning(|tag| tag.name()).await?, ["poetry"]);
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
-    /// As awaiting it.
-    pub async fn returning(self) -> Result<Vec<Managed<T>>, Error> {
-        let graph = self.em.graph();
-        let answer = self.run(true).await?;
-        let mut hydrator = Hydrator::new(&graph, graph.metadata.of(T::meta())?, false);
-        hydrator.take_rows(&answer.rows)?;
-        Ok(handles(&graph, hydrator.finish().0))
-    }
-
-    async fn run(self, returned: bool) -> Result<Answer, Error> {
-        if let Some(message) = self.refused {
-            return Err(Error::validation(T::meta().name, message));
-        }
-        let view = self.em.view_of(self.query.selection.meta, &self.options)?;
-        let entity = view.of(T::meta())?;
-        let own = |names: &[PropertyName], operation| {
-            names.iter().map(|name| name.own(T::meta(), operation)).collect::<Result<Vec<u16>, Error>>()
-        };
-        let properties = own(&self.names, "insert_into()")?;
-        let conflict = match &self.conflict {
-            None => SelectConflict::Fail,
-            Some(names) if names.is_empty() => SelectConflict::Nothing,
-            Some(names) if self.merges => SelectConflict::Update(own(names, "on_conflict()")?),
-            Some(names) => SelectConflict::NothingOn(own(names, "on_conflict()")?),
-        };
-        let insert = InsertSelect { entity, properties: &properties, conflict: &conflict, returned };
-        let statement = sql::insert_select(&view, &self.query, &insert)?;
-        let merges = matches!(conflict, SelectConflict::Update(_));
-        let graph = self.em.graph();
-        let answers = self.em.session.write_directly(&[statement]).await.map_err(|(error, _)| error)?;
-        if merges && !returned {
-            graph.mark_stale(entity.index, None);
-        }
-        Ok(answers.into_iter().next().unwrap_or(Answer { rows: Vec::new(), affected: 0 }))
-    }
-}
-
-impl<T: Entity> fmt::Debug for InsertFrom<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InsertFrom")
-            .field("entity", &T::meta().name)
-            .field("query", &self.query)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T: Entity> IntoFuture for InsertFrom<T> {
-    type Output = Result<u64, Error>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.run(false).await?.affected) })
+    /// Awaiting it is [`Error::Validation`](crate::Error::Validation), before anything is sent, if the query has clauses: it inserts
+    /// the values, whatever there is. Otherwise as `insert_many`.
+    pub fn insert<N: IntoEntity<Entity = T>>(self, rows: impl IntoIterator<Item = N>) -> InsertFrom<T> {
+        let rows = rows.into_iter().map(|row| Box::new(row.into_entity()) as _).collect();
+        let has_clauses = "insert() inserts values: the query has clauses, which would be of no effect";
+        let refused = self.refused.or_else(|| (!self.query.is_whole()).then_some(has_clauses));
+        InsertFrom::of_values(self.em, rows, self.options, refused)
     }
 }

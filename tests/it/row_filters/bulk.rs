@@ -17,7 +17,9 @@ async fn updates_and_deletes_touch_only_what_is_seen() {
     let of_cat = em.native_update::<Note>().filter(|n| n.writer().name().eq("Cat")).set(|n| n.reviewer(), 1);
     assert_eq!(of_cat.await.unwrap(), 0);
     assert_eq!(em.native_delete::<Note>().filter(|n| n.id().eq(14)).await.unwrap(), 0);
-    assert!(em.native_delete::<Note>().filter(|n| n.id().is_in([11, 14])).returning().await.unwrap().is_empty());
+    assert!(
+        em.native_delete::<Note>().filter(|n| n.id().is_in([11, 14])).returning_entities().await.unwrap().is_empty()
+    );
     fixture.database.execute("DELETE FROM note_labels; DELETE FROM shelf").await.unwrap();
     assert_eq!(em.native_delete::<Note>().await.unwrap(), 4);
     assert_eq!(fixture.rows("SELECT id FROM note ORDER BY id").await, ["11", "14"]);
