@@ -108,8 +108,8 @@ impl UpsertPlan {
     /// Completes the rows, and groups them by the columns that they have values for.
     fn prepare(&mut self, entity: &EntityDef) -> Result<(Vec<Shape>, ConflictTarget), Error> {
         // A UUID that is made here is a key that no other row has.
-        let has_key = |row: &Box<dyn EntityObject>| entity.uuid_key.is_none_or(|key| !row.property(key).is_unset());
-        let has_keys = self.rows.iter().all(has_key);
+        let has_key = |row: &dyn EntityObject| entity.uuid_key.is_none_or(|key| !row.property(key).is_unset());
+        let has_keys = self.rows.iter().all(|row| has_key(&**row));
         let shapes = shapes(entity, &mut self.rows)?;
         let target = match &self.target {
             Target::Default => self.default_target(entity, &shapes, has_keys)?,

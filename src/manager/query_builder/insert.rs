@@ -35,7 +35,7 @@ impl<T: Entity> InsertFrom<T> {
         options: FindOptions,
         refused: Option<&'static str>,
     ) -> Self {
-        let plan = InsertPlan::new(T::meta(), InsertSource::Query { query, names }, options, refused);
+        let plan = InsertPlan::new(T::meta(), InsertSource::Query { query: Box::new(query), names }, options, refused);
         Self { em, plan, entity: PhantomData }
     }
 

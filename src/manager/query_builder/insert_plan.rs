@@ -18,7 +18,7 @@ use crate::unit_of_work::UnitOfWork;
 
 /// Where the rows come from.
 pub(super) enum InsertSource {
-    Query { query: SelectQuery, names: Vec<PropertyName> },
+    Query { query: Box<SelectQuery>, names: Vec<PropertyName> },
     Values(Vec<Box<dyn EntityObject>>),
 }
 
