@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::EntityManager;
 use super::find::Find;
+use super::loading::Loading;
 use super::query_builder::QueryBuilder;
 use crate::entity::Entity;
 use crate::error::Error;
@@ -138,23 +139,24 @@ impl EntityManager {
     }
 }
 
-/// The options of a query that say something of filters.
+/// What a query can be told of filters: `[generics] type, where its options are`.
 macro_rules! filter_options {
-    ($name:ident, $($options:ident).+) => {
-        impl<T: Entity> $name<T> {
+    ($([$($generic:tt)*] $query:ty, $($options:ident).+;)*) => {$(
+        impl<$($generic)*> $query {
             /// Turns filters with this name on, with parameters of their own (`()` for a filter that takes none): for the
             /// entity, and for all others that conditions lead to or that are loaded along.
             ///
-            /// Awaiting it is [`Error::Validation`] if there is no filter with this name, or if the filter takes parameters of
-            /// another type.
+            /// Awaiting it is [`Error::Validation`](crate::Error::Validation) if there is no filter with this name, or if the
+            /// filter takes parameters of another type.
             pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
-                self.$($options).+.named.push((name.into(), Some(FilterParams::new(params))));
+                let params = crate::query::FilterParams::new(params);
+                self.$($options).+.named.push((name.into(), Some(params)));
                 self
             }
 
             /// Turns filters with this name off, for all entities of the query.
             ///
-            /// Awaiting it is [`Error::Validation`] if there is no filter with this name.
+            /// Awaiting it is [`Error::Validation`](crate::Error::Validation) if there is no filter with this name.
             pub fn without_filter(mut self, name: impl Into<String>) -> Self {
                 self.$($options).+.named.push((name.into(), None));
                 self
@@ -166,28 +168,13 @@ macro_rules! filter_options {
                 self
             }
         }
-    };
+    )*};
 }
 
-impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
-    /// Turns filters with this name on, with parameters of their own, for everything that the query reads: see
-    /// [`Find::with_filter`].
-    pub fn with_filter<P: Clone + Send + Sync + 'static>(mut self, name: impl Into<String>, params: P) -> Self {
-        self.options.filters.named.push((name.into(), Some(FilterParams::new(params))));
-        self
-    }
+pub(super) use filter_options;
 
-    /// Turns filters with this name off, for everything that the query reads: see [`Find::without_filter`].
-    pub fn without_filter(mut self, name: impl Into<String>) -> Self {
-        self.options.filters.named.push((name.into(), None));
-        self
-    }
-
-    /// Turns all filters off but those that [`with_filter`](Self::with_filter) has turned on.
-    pub fn without_filters(mut self) -> Self {
-        self.options.filters.without_others = true;
-        self
-    }
+filter_options! {
+    [T: Entity] Find<T>, plan.options.filters;
+    [T: Entity, O] QueryBuilder<T, O>, options.filters;
+    [O] Loading<O>, options.filters;
 }
-
-filter_options!(Find, plan.options.filters);

@@ -9,15 +9,15 @@ use futures_util::future::BoxFuture;
 
 use super::EntityManager;
 use super::flush_mode::{Reader, Reads};
-use super::loading::Loading;
+use super::loading::{LoadOptions, Loading};
 use crate::driver::LazyExecutor;
 use crate::entity::{Entity, FieldPath, FieldSet, Managed};
 use crate::error::Error;
 use crate::loader::{Hydrator, Loader};
 use crate::metadata::{AnyCell, EntityDef, EntityMeta, Graph, Lifecycle};
 use crate::query::{
-    Condition, Criteria, CriteriaKind, FindPlan, IntoCondition, IntoOrder, LoadStrategy, Populate, PopulateNode,
-    PopulateRequest,
+    Condition, Criteria, CriteriaKind, FindOptions, FindPlan, IntoCondition, IntoOrder, LoadStrategy, Populate,
+    PopulateNode, PopulateRequest,
 };
 use crate::sql::{self, Expression, Selection, View};
 use crate::unit_of_work::UnitOfWork;
@@ -161,9 +161,9 @@ impl EntityManager {
     ) -> Loading<Result<Option<Managed<T>>, Error>> {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
-        Loading::new(async move |strategy| {
+        Loading::new(async move |options| {
             let graph = em.graph();
-            let cell = em.find_one_cell(&graph, T::meta, criteria, requests, strategy).await?;
+            let cell = em.find_one_cell(&graph, T::meta, criteria, requests, options).await?;
             Ok(cell.and_then(|cell| handle(graph, cell)))
         })
     }
@@ -179,9 +179,9 @@ impl EntityManager {
     ) -> Loading<Result<Managed<T>, Error>> {
         let (criteria, requests) = prepare::<T>(criteria, populate);
         let em = self.clone();
-        Loading::new(async move |strategy| {
+        Loading::new(async move |options| {
             let graph = em.graph();
-            let cell = em.find_one_cell(&graph, T::meta, criteria.clone(), requests, strategy).await?;
+            let cell = em.find_one_cell(&graph, T::meta, criteria.clone(), requests, options).await?;
             let missing = || Error::NotFound { entity: T::meta().name, criteria: describe(T::meta(), &criteria) };
             cell.and_then(|cell| handle(graph, cell)).ok_or_else(missing)
         })
@@ -212,7 +212,7 @@ impl EntityManager {
         let mut requests = Vec::new();
         populate.push_requests(&mut requests);
         let em = self.clone();
-        Loading::new(async move |strategy| em.populate_cells(T::meta(), cells, &requests, strategy).await)
+        Loading::new(async move |options| em.populate_cells(T::meta(), cells, &requests, options).await)
     }
 
     pub(super) fn loader<'a>(
@@ -253,7 +253,7 @@ impl EntityManager {
         root: fn() -> &'static EntityMeta,
         criteria: CriteriaKind,
         populate: Vec<PopulateRequest>,
-        strategy: Option<LoadStrategy>,
+        LoadOptions { strategy, filters }: LoadOptions,
     ) -> Result<Option<Arc<dyn AnyCell>>, Error> {
         let meta = root();
         let key = match criteria {
@@ -261,13 +261,14 @@ impl EntityManager {
             CriteriaKind::Key(key) => key,
             CriteriaKind::Condition(expression) => {
                 let selection = Selection { filter: vec![*expression], limit: Some(1), ..Selection::all(meta) };
-                let plan = FindPlan { populate, strategy, ..FindPlan::of(selection) };
+                let options = FindOptions { filters, ..FindOptions::default() };
+                let plan = FindPlan { populate, strategy, options, ..FindPlan::of(selection) };
                 return Ok(Box::pin(self.find_plan(graph, &plan)).await?.into_iter().next());
             }
         };
         let entity = graph.metadata.of(meta)?;
         let tree = PopulateNode::tree(meta, &populate)?;
-        let view = self.session.view()?;
+        let view = self.session.view_through(&filters)?;
         let known = graph.find_seen(&view, entity.index, &key).filter(|cell| cell.lifecycle() != Lifecycle::Removed);
         // The row of a stale entity is read as if it were not loaded.
         let (known, stale) = match known {
@@ -341,7 +342,7 @@ impl EntityManager {
         meta: &'static EntityMeta,
         cells: Cells,
         requests: &[PopulateRequest],
-        strategy: Option<LoadStrategy>,
+        options: LoadOptions,
     ) -> Result<(), Error> {
         let graph = self.graph();
         let tree = PopulateNode::tree(meta, requests)?;
@@ -352,10 +353,10 @@ impl EntityManager {
             return Ok(());
         }
         let entity = graph.metadata.of(meta)?;
-        let view = self.session.view()?;
+        let view = self.session.view_through(&options.filters)?;
         let reads = Reads::Entities { view: &view, selection: None, entity, tree: &tree };
         let reader = Reader { session: &self.session, reads };
-        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&reader), strategy);
+        let mut loader = self.loader(&graph, &view, LazyExecutor::new(&reader), options.strategy);
         loader.populate(entity.index, cells, &tree).await
     }
 }

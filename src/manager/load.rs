@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::batch::Wanted;
+use super::loading::LoadOptions;
 use super::{EntityManager, Find};
 use crate::entity::{Entity, FieldPath, FieldSet, Managed, Ref};
 use crate::error::Error;
@@ -118,7 +119,7 @@ impl EntityManager {
         {
             return Ok(());
         }
-        self.populate_cells(meta, vec![cell], &[PopulateRequest::Hops(hops)], None).await
+        self.populate_cells(meta, vec![cell], &[PopulateRequest::Hops(hops)], LoadOptions::default()).await
     }
 
     /// The entity with this key, if it is loaded.

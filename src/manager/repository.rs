@@ -210,7 +210,7 @@ impl<T: Entity> Repository<T> {
     ///
     /// # Errors
     /// What the server answered.
-    pub fn count(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<u64, Error>> + Send {
+    pub fn count(&self, criteria: impl Criteria<T>) -> Loading<Result<u64, Error>> {
         self.em.count(criteria)
     }
 
@@ -218,7 +218,7 @@ impl<T: Entity> Repository<T> {
     ///
     /// # Errors
     /// What the server answered.
-    pub fn exists(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<bool, Error>> + Send {
+    pub fn exists(&self, criteria: impl Criteria<T>) -> Loading<Result<bool, Error>> {
         self.em.exists(criteria)
     }
 

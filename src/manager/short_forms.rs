@@ -1,7 +1,7 @@
 //! Short forms of finds that are often asked for, and the verbs of those who come from active records.
 
 use super::find::{Find, fields};
-use super::loading::Loading;
+use super::loading::{LoadOptions, Loading};
 use super::{EntityManager, IntoKey, Persist, Remove};
 use crate::entity::{Entity, IntoEntity, Managed};
 use crate::error::Error;
@@ -14,11 +14,10 @@ type Found<T> = Loading<Result<Option<Managed<T>>, Error>>;
 
 /// The first entity of a find.
 fn one<T: Entity>(find: Find<T>) -> Found<T> {
-    Loading::new(async move |strategy| {
-        let find = match strategy {
-            Some(strategy) => find.strategy(strategy),
-            None => find,
-        };
+    Loading::new(async move |LoadOptions { strategy, filters }| {
+        let mut find = find;
+        find.plan.strategy = strategy;
+        find.plan.options.filters = filters;
         find.one().await
     })
 }

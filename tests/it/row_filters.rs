@@ -2,6 +2,7 @@
 
 mod bulk;
 mod declared;
+mod options;
 
 use crate::support::Fixture;
 use howdah::prelude::*;

@@ -1,13 +1,12 @@
 //! How many rows there are, with and without the rows.
 
-use std::future::Future;
-
 use tokio_postgres::Row;
 
 use super::reading::Reading;
 use super::{EntityManager, Find, handles};
 use crate::entity::{Entity, FieldPath, Managed};
 use crate::error::Error;
+use crate::manager::loading::Loading;
 use crate::query::{Criteria, CriteriaKind, FindPlan};
 use crate::sql::{self, Expression, Selection, Shape};
 use crate::types::RawColumn;
@@ -84,20 +83,26 @@ impl EntityManager {
     ///
     /// # Errors
     /// What the server answered.
-    pub fn count<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<u64, Error>> + Send {
-        let plan = FindPlan::of(with_criteria::<T>(criteria));
+    pub fn count<T: Entity>(&self, criteria: impl Criteria<T>) -> Loading<Result<u64, Error>> {
+        let mut plan = FindPlan::of(with_criteria::<T>(criteria));
         let em = self.clone();
-        async move { em.count_plan(&plan).await }
+        Loading::new(async move |options| {
+            plan.options.filters = options.filters;
+            em.count_plan(&plan).await
+        })
     }
 
     /// Whether a row matches: a key, a condition, or `()` for any. One statement: `SELECT EXISTS (…)`.
     ///
     /// # Errors
     /// What the server answered.
-    pub fn exists<T: Entity>(&self, criteria: impl Criteria<T>) -> impl Future<Output = Result<bool, Error>> + Send {
-        let plan = FindPlan::of(with_criteria::<T>(criteria));
+    pub fn exists<T: Entity>(&self, criteria: impl Criteria<T>) -> Loading<Result<bool, Error>> {
+        let mut plan = FindPlan::of(with_criteria::<T>(criteria));
         let em = self.clone();
-        async move { em.exists_plan(&plan).await }
+        Loading::new(async move |options| {
+            plan.options.filters = options.filters;
+            em.exists_plan(&plan).await
+        })
     }
 
     async fn count_plan(&self, plan: &FindPlan) -> Result<u64, Error> {
