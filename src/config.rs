@@ -292,8 +292,8 @@ impl OrmBuilder {
         self
     }
 
-    /// Keeps the results of all finds and counts for this long that do not [say otherwise](crate::Find::cache). Default: none
-    /// are kept.
+    /// Keeps the results of all finds, counts and queries for this long that do not [say otherwise](crate::Find::cache).
+    /// Default: none are kept.
     #[must_use]
     pub const fn cache_results(mut self, time: Duration) -> Self {
         self.cache_results = Some(time);

@@ -103,10 +103,9 @@ impl<'a> Hydrator<'a> {
         Self { sight: view.sight(self.entity.index).cloned(), ..self }
     }
 
-    /// For rows that may be outdated: what is loaded already knows better.
-    pub(crate) const fn outdated(mut self) -> Self {
+    /// Notes that the rows may be outdated: what is loaded already knows better.
+    pub(crate) const fn outdate(&mut self) {
         self.is_outdated = true;
-        self
     }
 
     /// The entities of the rows so far, and whether all of them were made of these rows.

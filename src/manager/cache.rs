@@ -1,5 +1,5 @@
-//! Results that are kept for a while: rows of finds, counts, under what was asked, until a table that they were read from is
-//! written.
+//! Results that are kept for a while: the rows of what finds, pages, counts and selections have asked, under what that was,
+//! until a table that they were read from is written.
 //!
 //! The store is somebody else's business ([`ResultCache`]); what is stored when, and when it is worth nothing any more, is
 //! decided here. A table counts as written when the COMMIT has succeeded, not before.
@@ -26,7 +26,7 @@ mod memory;
 mod rows;
 
 pub use memory::MemoryCache;
-pub(super) use rows::{CachedRows, Recorder};
+pub(super) use rows::{Answered, CachedRows, Chunk, Recorder};
 
 /// Why a store could not do what it was asked to.
 pub type CacheError = Box<dyn std::error::Error + Send + Sync>;
@@ -305,36 +305,51 @@ impl Session {
         time_to_live.filter(|time| !time.is_zero() && self.transaction().is_none())
     }
 
-    /// The rows that are kept of a statement, or a place to keep them.
-    pub(super) async fn cached(&self, statement: &Statement) -> Cached {
+    /// The rows that are kept of statements that are asked together, or places to keep them.
+    pub(super) async fn cached(&self, statements: &[Statement]) -> Cached {
         let results = &self.orm.results;
         results.is_used.store(true, Ordering::Release);
         results.settle().await;
-        let key = results.key(statement);
-        match results.get(&key).await {
-            Some(rows) => Cached::Hit(rows),
-            None => Cached::Miss(Missing { key, asked_at: results.moment.load(Ordering::Acquire) }),
+        let asked_at = results.moment.load(Ordering::Acquire);
+        let (mut keys, mut kept) = (Vec::with_capacity(statements.len()), Vec::new());
+        for statement in statements {
+            let key = results.key(statement);
+            // One that is missing is enough to ask all of them: their answers are to be of the same time.
+            if kept.len() == keys.len() {
+                kept.extend(results.get(&key).await);
+            }
+            keys.push(key);
         }
+        if kept.len() == keys.len() { Cached::Hit(kept) } else { Cached::Miss(Missing { keys, asked_at }) }
     }
 
-    /// Keeps what a statement has answered.
-    pub(super) async fn keep_result(&self, missing: Missing, statement: &Statement, rows: Recorder, time: Duration) {
-        let Some(value) = rows.finish() else { return };
-        let tags = tables_in(&self.orm.metadata, &statement.text);
-        let entry = CacheEntry { key: &missing.key, value, tags: &tags, time_to_live: time };
-        self.orm.results.put(entry, missing.asked_at).await;
+    /// Keeps what statements have answered.
+    pub(super) async fn keep_results(
+        &self,
+        missing: Missing,
+        statements: &[Statement],
+        recorded: Vec<Recorder>,
+        time: Duration,
+    ) {
+        for ((key, statement), rows) in missing.keys.iter().zip(statements).zip(recorded) {
+            let Some(value) = rows.finish() else { continue };
+            let tags = tables_in(&self.orm.metadata, &statement.text);
+            let entry = CacheEntry { key, value, tags: &tags, time_to_live: time };
+            self.orm.results.put(entry, missing.asked_at).await;
+        }
     }
 }
 
-/// What the cache has of a statement.
+/// What the cache has of some statements.
 pub(super) enum Cached {
-    Hit(CachedRows),
+    /// The rows of each.
+    Hit(Vec<CachedRows>),
     Miss(Missing),
 }
 
-/// A place for a result.
+/// Places for results.
 pub(super) struct Missing {
-    key: Vec<u8>,
+    keys: Vec<Vec<u8>>,
     asked_at: u64,
 }
 

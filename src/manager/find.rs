@@ -26,12 +26,13 @@ mod count;
 mod cursor;
 mod deadline;
 mod options;
+mod question;
 mod reading;
 mod stream;
 
 pub(super) use count::{count_of, is_true};
 pub use cursor::{CursorFind, IntoCursor, Page};
-pub(super) use reading::Flight;
+pub(super) use question::Question;
 use reading::Reading;
 pub use stream::FindStream;
 
@@ -229,8 +230,8 @@ impl EntityManager {
 
     async fn find_plan(&self, graph: &Arc<UnitOfWork>, plan: &FindPlan) -> Result<Cells, Error> {
         let reading = Reading::of(self, graph, plan)?;
-        if let Some(time) = reading.keeps_result() {
-            return Box::pin(reading.find_cached(time)).await;
+        if reading.keeps_result() {
+            return Box::pin(reading.find_cached()).await;
         }
         let flight = reading.begin().await?;
         if reading.is_behind() {
@@ -238,7 +239,7 @@ impl EntityManager {
             return Box::pin(async move {
                 let outcome = flight.limit(reading.loader(&flight).find(&plan.selection, &[], 0)).await;
                 let (flight, cells) = flight.landed(outcome, reading.entity)?;
-                reading.load_along(flight, cells).await
+                reading.load_along(Some(flight), cells).await
             })
             .await;
         }

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::slice::from_ref;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio_postgres::Row;
 
 use super::EntityManager;
-use super::find::{Find, Flight, count_of, fields, handles, is_true};
+use super::cache::Answered;
+use super::find::{Find, Question, count_of, fields, handles, is_true};
 use super::flush_mode::Reads;
 use super::selected_rows::SelectedRows;
 use crate::entity::{Entity, Managed};
@@ -139,7 +138,6 @@ impl<T: Entity> Find<T> {
     fn into_query(self) -> QueryBuilder<T> {
         let refused = match &self.plan {
             plan if !plan.populate.is_empty() => Some("populate() loads entities: a selection names what it reads"),
-            plan if plan.options.cache.is_some() => Some("cache() keeps entities, counts and whether there are rows"),
             plan if plan.version.is_some() => Some("an optimistic lock compares entities: select the version instead"),
             _ => None,
         };
@@ -263,8 +261,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// [`Error::Validation`] with a lock; otherwise as awaiting the query.
     pub async fn count(self) -> Result<u64, Error> {
         self.unlocked("count()")?;
-        let rows = self.answer(sql::count_query).await?;
-        Ok(count_of(&rows))
+        Ok(count_of(&self.answer(sql::count_query).await?))
     }
 
     /// Whether the result has rows. One statement: `SELECT EXISTS (…)`.
@@ -273,26 +270,41 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// [`Error::Validation`] with a lock; otherwise as awaiting the query.
     pub async fn exists(self) -> Result<bool, Error> {
         self.unlocked("exists()")?;
-        let rows = self.answer(sql::exists_query).await?;
-        Ok(is_true(&rows))
+        Ok(is_true(&self.answer(sql::exists_query).await?))
     }
 
     /// The rows as they are, columns by name or position. What a column is called is up to the server: the name of the
     /// column, or of the function.
     ///
     /// # Errors
-    /// As [`count`](Self::count).
+    /// As [`count`](Self::count); [`Error::Validation`] with [`cache`](Self::cache), which keeps what is read into types.
     pub async fn rows(self) -> Result<Vec<super::Row>, Error> {
         self.unlocked("rows()")?;
-        Ok(self.answer(sql::query).await?.into_iter().map(super::Row).collect())
+        if self.options.cache.is_some_and(|time| !time.is_zero()) {
+            let message =
+                "cache() keeps what is read into types, without the names that rows() have: select() the values";
+            return Err(Error::validation(T::meta().name, message));
+        }
+        let view = self.view()?;
+        let statement = [sql::query(&view, &self.query)?];
+        let flight = self.question(&view, &statement)?.begin().await?;
+        let answer = flight.limit(flight.executor().run(&statement[0])).await?;
+        Ok(answer.rows.into_iter().map(super::Row).collect())
     }
 
     /// Runs another statement about the query.
-    async fn answer(self, write: fn(&View, &SelectQuery) -> Result<Statement, Error>) -> Result<Vec<Row>, Error> {
-        let statement = write(&self.view()?, &self.query)?;
-        let flight =
-            Flight::begin(&self.em.session, None, &self.options, Reads::Statements(from_ref(&statement))).await?;
-        Ok(flight.limit(flight.executor().run(&statement)).await?.rows)
+    async fn answer(&self, write: fn(&View, &SelectQuery) -> Result<Statement, Error>) -> Result<Answered, Error> {
+        let view = self.view()?;
+        let statement = [write(&view, &self.query)?];
+        let (_, answers) = self.question(&view, &statement)?.answers(&statement).await?;
+        Ok(answers.into_iter().next().unwrap_or(Answered::Fresh(Vec::new())))
+    }
+
+    /// What the query asks.
+    fn question<'q>(&'q self, view: &'q View, statement: &'q [Statement]) -> Result<Question<'q>, Error> {
+        let entity = view.of(self.query.selection.meta)?;
+        let (lock, reads) = (self.query.selection.lock, Reads::Statements(statement));
+        Ok(Question { session: &self.em.session, entity, lock, options: &self.options, reads })
     }
 
     fn view(&self) -> Result<View, Error> {
@@ -315,23 +327,17 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         self.check()?;
         let graph = self.em.graph();
         let view = self.view()?;
-        let statement = sql::query(&view, &self.query)?;
-        let entity = view.of(self.query.selection.meta)?;
-        let reads = Reads::Statements(from_ref(&statement));
-        let flight = Flight::begin(&self.em.session, self.query.selection.lock, &self.options, reads).await?;
+        let statement = [sql::query(&view, &self.query)?];
+        let question = self.question(&view, &statement)?;
         match self.reader {
             Reader::Rows(selected) => {
                 let mut intake = selected.intake();
-                let mut take = |rows: &[Row]| intake.take(rows);
-                let streamed = flight.limit(flight.executor().stream(&statement, &mut take)).await;
-                flight.landed(streamed, entity)?;
+                question.stream(&statement[0], &mut |rows| rows.read(&mut intake)).await?;
                 Ok(intake.into_rows())
             }
             Reader::Entities(make) => {
-                let mut hydrator = Hydrator::new(&graph, entity, false);
-                let mut take = |rows: &[Row]| hydrator.take_rows(rows);
-                let streamed = flight.limit(flight.executor().stream(&statement, &mut take)).await;
-                flight.landed(streamed, entity)?;
+                let mut hydrator = Hydrator::new(&graph, question.entity, false);
+                question.stream(&statement[0], &mut |rows| rows.hydrate(&mut hydrator)).await?;
                 let mut cells = hydrator.finish().0;
                 if !self.query.joins.is_empty() {
                     let mut seen = rustc_hash::FxHashSet::default();

@@ -16,7 +16,7 @@ use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::loader::{Hydrator, RowIntake};
 use crate::sql::{self, PlainValue, Statement};
-use crate::types::{ColumnReader, FromRow, RowValue, SqlValue};
+use crate::types::{ColumnReader, FromRow, RowValue, RowView, SqlValue};
 
 impl EntityManager {
     /// Plain SQL with values for its placeholders: `em.sql("select name from users where age > ?", &[&18])`.
@@ -263,7 +263,7 @@ impl Row {
             let (found, wanted) = (column.type_().name(), V::SHAPE.pg.name);
             return Err(conversion(column.name().to_owned(), format!("it is {found}, and read as {wanted}")));
         }
-        V::read_value(&mut ColumnReader::new(&self.0, Some(&[position]), "row", false))
+        V::read_value(&mut ColumnReader::new(RowView::Row(&self.0), Some(&[position]), "row", false))
     }
 
     /// The names of the columns.

@@ -2,9 +2,8 @@
 //! stands in one column.
 
 use bytes::Buf;
-use tokio_postgres::Row;
 
-use super::{ConversionError, EntityKey, KeyPart, ProjectionMeta, RawColumn, ScalarType, for_each_element};
+use super::{ConversionError, EntityKey, KeyPart, ProjectionMeta, RowView, ScalarType, for_each_element};
 use crate::error::Error;
 
 /// A cursor over the columns of a row, or over the fields of a record.
@@ -21,14 +20,14 @@ pub struct ColumnReader<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     /// A row, and where its columns are, if they are not in order.
-    Row(&'a Row, Option<&'a [usize]>),
+    Row(RowView<'a>, Option<&'a [usize]>),
     /// The fields of a record, with their types.
     Record(Vec<(u32, Option<&'a [u8]>)>, &'static ProjectionMeta),
 }
 
 impl<'a> ColumnReader<'a> {
     /// A reader of the columns of a row: all of them, or those that `order` names.
-    pub(crate) const fn new(row: &'a Row, order: Option<&'a [usize]>, subject: &'static str, marked: bool) -> Self {
+    pub(crate) const fn new(row: RowView<'a>, order: Option<&'a [usize]>, subject: &'static str, marked: bool) -> Self {
         Self { source: Source::Row(row, order), next: 0, subject, marked }
     }
 
@@ -38,8 +37,7 @@ impl<'a> ColumnReader<'a> {
             Source::Row(row, order) => {
                 let place = order.map_or(Some(index), |order| order.get(index).copied());
                 let place = place.ok_or_else(|| self.error(index, "there is no such column"))?;
-                let raw = row.try_get::<usize, RawColumn<'a>>(place);
-                raw.map(|column| column.0).map_err(|error| self.error(index, error.to_string()))
+                row.raw(place).map_err(|message| self.error(index, message))
             }
             Source::Record(fields, _) => {
                 let field = fields.get(index).ok_or_else(|| self.error(index, "the record has no such field"))?;
@@ -179,7 +177,7 @@ impl<'a> ColumnReader<'a> {
         let name = match &self.source {
             Source::Row(row, order) => {
                 let place = order.map_or(Some(index), |order| order.get(index).copied());
-                place.and_then(|place| row.columns().get(place)).map(|column| column.name().to_owned())
+                place.and_then(|place| row.name(place))
             }
             Source::Record(_, meta) => meta.columns(self.marked).into_iter().nth(index).map(|column| column.name),
         };

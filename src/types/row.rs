@@ -62,12 +62,12 @@ impl<'a> RowView<'a> {
         raw.ok_or_else(|| no_column(index))
     }
 
-    fn name(self, index: usize) -> String {
-        let name = match self {
+    /// The name of a column, where rows have names.
+    pub(super) fn name(self, index: usize) -> Option<String> {
+        match self {
             Self::Row(row) => row.columns().get(index).map(|column| column.name().to_owned()),
             Self::Record(_) => None,
-        };
-        name.unwrap_or_else(|| format!("#{index}"))
+        }
     }
 }
 
@@ -187,7 +187,8 @@ impl<'a> RowReader<'a> {
     /// An error that names the entity and the column.
     #[cold]
     pub(crate) fn conversion(&self, index: usize, message: String) -> Error {
-        Error::Conversion { entity: self.entity, column: self.row.name(self.start + index), message }
+        let column = self.row.name(self.start + index).unwrap_or_else(|| format!("#{}", self.start + index));
+        Error::Conversion { entity: self.entity, column, message }
     }
 
     /// The error for NULL where a key was needed.

@@ -1,15 +1,13 @@
 //! How many rows there are, with and without the rows.
 
-use tokio_postgres::Row;
-
 use super::reading::Reading;
 use super::{EntityManager, Find, handles};
 use crate::entity::{Entity, FieldPath, Managed};
 use crate::error::Error;
+use crate::manager::cache::Answered;
 use crate::manager::loading::Loading;
 use crate::query::{Criteria, CriteriaKind, FindPlan};
 use crate::sql::{self, Expression, Selection, Shape};
-use crate::types::RawColumn;
 
 impl<T: Entity> Find<T> {
     /// How many rows fulfil the filters, without limit and offset. One statement: `SELECT count(*)`.
@@ -65,14 +63,12 @@ impl<T: Entity> Find<T> {
         let reading = Reading::of(&self.em, &graph, &self.plan)?;
         let page = sql::select(&reading.view, &self.plan.selection, &Shape::of(reading.entity))?;
         let count = sql::count(&reading.view, &self.plan.selection)?;
-        let flight = reading.begin().await?;
-        let answers = flight.limit(flight.executor().run_all(&[page, count])).await;
-        let (flight, answers) = flight.landed(answers, reading.entity)?;
+        let (flight, answers) = reading.question().answers(&[page, count]).await?;
         let mut hydrator = reading.hydrator();
         if let Some(page) = answers.first() {
-            hydrator.take_rows(&page.rows)?;
+            page.chunk().hydrate(&mut hydrator)?;
         }
-        let total = answers.last().map(|count| count_of(&count.rows)).unwrap_or_default();
+        let total = answers.last().map(count_of).unwrap_or_default();
         let cells = reading.load_along(flight, hydrator.finish().0).await?;
         Ok((handles(&graph, cells), total))
     }
@@ -109,37 +105,27 @@ impl EntityManager {
         let graph = self.graph();
         let reading = Reading::of(self, &graph, plan)?;
         let statement = sql::count(&reading.view, &plan.selection)?;
-        Ok(count_in(reading.first_column(&statement).await?.as_deref()))
+        let (_, answers) = reading.question().answers(&[statement]).await?;
+        Ok(answers.first().map(count_of).unwrap_or_default())
     }
 
     async fn exists_plan(&self, plan: &FindPlan) -> Result<bool, Error> {
         let graph = self.graph();
         let reading = Reading::of(self, &graph, plan)?;
         let statement = sql::exists(&reading.view, &plan.selection)?;
-        Ok(is_true_in(reading.first_column(&statement).await?.as_deref()))
+        let (_, answers) = reading.question().answers(&[statement]).await?;
+        Ok(answers.first().is_some_and(is_true))
     }
 }
 
-fn first_column(rows: &[Row]) -> Option<&[u8]> {
-    rows.first()?.try_get::<usize, RawColumn<'_>>(0).ok()?.0
-}
-
 /// What `EXISTS` has said.
-pub(in crate::manager) fn is_true(rows: &[Row]) -> bool {
-    is_true_in(first_column(rows))
-}
-
-fn is_true_in(column: Option<&[u8]>) -> bool {
-    column == Some(&[1])
+pub(in crate::manager) fn is_true(answer: &Answered) -> bool {
+    answer.first_column().as_deref() == Some(&[1])
 }
 
 /// What `count(*)` has said.
-pub(in crate::manager) fn count_of(rows: &[Row]) -> u64 {
-    count_in(first_column(rows))
-}
-
-fn count_in(column: Option<&[u8]>) -> u64 {
-    let count = column.and_then(|raw| raw.try_into().ok()).map(i64::from_be_bytes);
+pub(in crate::manager) fn count_of(answer: &Answered) -> u64 {
+    let count = answer.first_column().and_then(|raw| raw.as_ref().try_into().ok()).map(i64::from_be_bytes);
     count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
 

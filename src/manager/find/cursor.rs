@@ -5,7 +5,6 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio_postgres::Row;
 
 use super::count::{count_of, is_true};
 use super::reading::Reading;
@@ -14,7 +13,6 @@ use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::query::{CursorForm, FindPlan};
 use crate::sql::{self, PageOrder, RowPlace, Side, Window};
-use crate::types::RawColumn;
 use crate::unit_of_work::UnitOfWork;
 
 /// A find that answers with one page, made by [`Find::cursor`]. `.await` runs it.
@@ -37,7 +35,7 @@ struct Request {
 
 /// The entities of one page, and where it stands among the others.
 pub struct Page<T: Entity> {
-    /// The entities, in the order of the find, also where they were count_of from the end.
+    /// The entities, in the order of the find, also where they were counted from the end.
     pub items: Vec<Managed<T>>,
     /// Whether there are rows behind the last item.
     pub has_next_page: bool,
@@ -122,13 +120,13 @@ impl<T: Entity> Find<T> {
 }
 
 impl<T: Entity> CursorFind<T> {
-    /// At most this many rows, count_of from the start, or from [`after`](Self::after) a cursor.
+    /// At most this many rows, counted from the start, or from [`after`](Self::after) a cursor.
     pub const fn first(mut self, rows: u64) -> Self {
         self.request.first = Some(rows);
         self
     }
 
-    /// At most this many rows, count_of from the end, or from [`before`](Self::before) a cursor. They come in the order of
+    /// At most this many rows, counted from the end, or from [`before`](Self::before) a cursor. They come in the order of
     /// the find.
     pub const fn last(mut self, rows: u64) -> Self {
         self.request.last = Some(rows);
@@ -206,7 +204,7 @@ impl Request {
     fn window(&self, plan: &FindPlan, order: &PageOrder, form: &CursorForm) -> Result<Window, Error> {
         let name = plan.selection.meta.name;
         if self.first.is_some() && self.last.is_some() {
-            return Err(Error::validation(name, "a page is count_of from one end: give first(n) or last(n), not both"));
+            return Err(Error::validation(name, "a page is counted from one end: give first(n) or last(n), not both"));
         }
         if plan.selection.limit.is_some() || plan.selection.offset.is_some() {
             let message = "a page by cursor has no limit() and offset(): first(n) or last(n) say how many rows it has";
@@ -244,40 +242,29 @@ impl EntityManager {
         if request.total {
             statements.push(sql::count(view, selection)?);
         }
-        let flight = reading.begin().await?;
-        let answers = flight.limit(flight.executor().run_all(&statements)).await;
-        let (flight, answers) = flight.landed(answers, reading.entity)?;
-        let rows_of = |index: usize| answers.get(index).map(|answer| answer.rows.as_slice()).unwrap_or_default();
-        let is_beyond = |index: Option<usize>| index.is_some_and(|index| is_true(rows_of(index)));
+        let (flight, mut answers) = reading.question().answers(&statements).await?;
+        let is_beyond = |index: Option<usize>| index.and_then(|index| answers.get(index)).is_some_and(is_true);
+        let (is_earlier, is_later) = (is_beyond(earlier), is_beyond(later));
+        let total = total.map(|index| answers.get(index).map(count_of).unwrap_or_default());
 
-        let found = rows_of(0);
         let wanted = window.rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(usize::MAX);
-        let has_more = found.len() > wanted;
-        let rows = &found[..found.len().min(wanted)];
-        let mut hydrator = reading.hydrator();
-        hydrator.take_rows(rows)?;
+        let (mut hydrator, mut places, mut has_more) = (reading.hydrator(), Vec::new(), false);
+        if let Some(found) = answers.first_mut() {
+            has_more = found.len() > wanted;
+            found.truncate(wanted);
+            found.chunk().hydrate(&mut hydrator)?;
+            places = found.columns(reading.entity.width..reading.entity.width + order.width());
+        }
         let mut cells = hydrator.finish().0;
-        let mut places: Vec<RowPlace> =
-            rows.iter().map(|row| place_of(row, reading.entity.width, order.width())).collect();
         if window.backward {
             cells.reverse();
             places.reverse();
         }
-        let (has_next, has_previous) = if window.backward {
-            (is_beyond(later), has_more || is_beyond(earlier))
-        } else {
-            (has_more || is_beyond(later), is_beyond(earlier))
-        };
-        let total = total.map(|index| count_of(rows_of(index)));
+        let (has_next, has_previous) =
+            if window.backward { (is_later, has_more || is_earlier) } else { (has_more || is_later, is_earlier) };
         let cells = reading.load_along(flight, cells).await?;
         Ok(Found { cells, has_next, has_previous, total, form, places })
     }
-}
-
-/// The place that stands in the columns behind those of the entity.
-fn place_of(row: &Row, start: usize, width: usize) -> RowPlace {
-    let value = |index| row.try_get::<usize, RawColumn<'_>>(index).ok().and_then(|column| column.0);
-    (start..start + width).map(|index| value(index).map(bytes::Bytes::copy_from_slice)).collect()
 }
 
 /// What a cursor can be given as: the string, or an `Option` of it.

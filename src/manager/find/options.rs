@@ -55,9 +55,10 @@ impl<T: Entity> Find<T> {
     /// read from is written by a flush or a bulk operation of this [`Orm`](crate::Orm) first. Zero: not, whatever the Orm's
     /// [default](crate::OrmBuilder::cache_results) is.
     ///
-    /// What is kept are the rows of the find itself, or its count; relations are loaded as ever. Entities that are loaded
-    /// already stay as they are. Inside of a transaction, with a [`lock`](Self::lock) and with [`refresh`](Self::refresh)
-    /// the database is asked.
+    /// What is kept are the rows of the find itself, of its [page](Self::cursor), its count or its
+    /// [selection](Self::select), each for itself; relations are loaded as ever. Entities that are loaded already stay as they
+    /// are. Inside of a transaction, with a [`lock`](Self::lock) and with [`refresh`](Self::refresh) the database is asked;
+    /// a [`stream`](Self::stream) always does.
     pub const fn cache(mut self, time: Duration) -> Self {
         self.plan.options.cache = Some(time);
         self

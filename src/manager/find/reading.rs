@@ -2,23 +2,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::MutexGuard;
-use tokio_postgres::Row;
 
 use super::deadline::Deadline;
+use super::question::Question;
 use super::{Cells, EntityManager};
 use crate::driver::{Executor, LazyExecutor};
 use crate::error::Error;
 use crate::loader::{Hydrator, Loader, check_filters};
 use crate::manager::Session;
-use crate::manager::cache::{Cached, Recorder};
 use crate::manager::flush_mode::Reads;
 use crate::manager::lock::{LockScope, check_comparable, check_versions};
 use crate::metadata::{EntityDef, EntityMeta};
 use crate::query::{FindOptions, FindPlan, LoadStrategy, PopulateNode};
-use crate::sql::{self, RowLock, Shape, Statement, View};
+use crate::sql::{self, RowLock, Shape, View};
 use crate::unit_of_work::UnitOfWork;
 
 /// A find that was checked.
@@ -51,94 +49,39 @@ impl<'a> Reading<'a> {
         Hydrator::new(self.graph, self.entity, self.plan.options.refresh).through(&self.view)
     }
 
+    /// What it asks.
+    pub(super) fn question(&self) -> Question<'_> {
+        let (lock, options) = (self.plan.selection.lock, &self.plan.options);
+        Question { session: &self.em.session, entity: self.entity, lock, options, reads: self.reads() }
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
+        Reads::Entities { view, selection, entity: self.entity, tree }
+    }
+
     /// Takes a connection; from now on the time runs.
     ///
     /// # Errors
     /// As [`Flight::begin`].
     pub(super) async fn begin(&self) -> Result<Flight<'a>, Error> {
-        let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
-        let reads = Reads::Entities { view, selection, entity: self.entity, tree };
-        Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options, reads).await
+        Flight::begin(&self.em.session, self.plan.selection.lock, &self.plan.options, self.reads()).await
     }
 
-    /// For how long the result is kept, if it is.
-    pub(super) fn keeps_result(&self) -> Option<Duration> {
-        if self.is_behind() { None } else { self.em.session.keeps_result(self.plan.options.cache) }
-    }
-
-    /// Flushes what the find would not see otherwise.
-    ///
-    /// # Errors
-    /// What the flush answered.
-    pub(super) async fn flush_before(&self) -> Result<(), Error> {
-        let (view, selection, tree) = (&self.view, Some(&self.plan.selection), self.tree.as_slice());
-        let reads = Reads::Entities { view, selection, entity: self.entity, tree };
-        self.em.session.flush_before(self.plan.options.flush_mode, reads).await
-    }
-
-    /// The first column of the one row that a statement answers with, which may be kept.
-    ///
-    /// # Errors
-    /// What the server answered.
-    pub(super) async fn first_column(&self, statement: &Statement) -> Result<Option<Vec<u8>>, Error> {
-        let session = &self.em.session;
-        let time = self.keeps_result();
-        let missing = match time {
-            None => None,
-            Some(_) => {
-                self.flush_before().await?;
-                match session.cached(statement).await {
-                    Cached::Hit(rows) => return Ok(rows.first_column()),
-                    Cached::Miss(missing) => Some(missing),
-                }
-            }
-        };
-        let flight = self.begin().await?;
-        let answer = flight.limit(flight.executor().run(statement)).await?;
-        let mut recorder = Recorder::default();
-        recorder.push(&answer.rows);
-        let first = recorder.first_column();
-        if let (Some(missing), Some(time)) = (missing, time) {
-            session.keep_result(missing, statement, recorder, time).await;
-        }
-        Ok(first)
+    /// Whether the result is kept.
+    pub(super) fn keeps_result(&self) -> bool {
+        self.question().keeps_result().is_some()
     }
 
     /// The entities, of rows that are kept or that are kept from now on, and what is loaded along with them.
     ///
     /// # Errors
     /// As of a find.
-    pub(super) async fn find_cached(&self, time: Duration) -> Result<Cells, Error> {
-        let session = &self.em.session;
-        self.flush_before().await?;
+    pub(super) async fn find_cached(&self) -> Result<Cells, Error> {
         let statement = sql::select(&self.view, &self.plan.selection, &Shape::of(self.entity))?;
-        let (cells, flight) = match session.cached(&statement).await {
-            Cached::Hit(rows) => {
-                let mut hydrator = self.hydrator().outdated();
-                rows.hydrate(&mut hydrator)?;
-                (hydrator.finish().0, None)
-            }
-            Cached::Miss(missing) => {
-                let flight = self.begin().await?;
-                let (mut hydrator, mut recorder) = (self.hydrator(), Recorder::default());
-                let mut take = |rows: &[Row]| {
-                    recorder.push(rows);
-                    hydrator.take_rows(rows)
-                };
-                flight.limit(flight.executor().stream(&statement, &mut take)).await?;
-                session.keep_result(missing, &statement, recorder, time).await;
-                (hydrator.finish().0, Some(flight))
-            }
-        };
-        if self.tree.is_empty() {
-            self.check(&cells)?;
-            return Ok(cells);
-        }
-        let flight = match flight {
-            Some(flight) => flight,
-            None => self.begin().await?,
-        };
-        self.load_along(flight, cells).await
+        let mut hydrator = self.hydrator();
+        let flight = self.question().stream(&statement, &mut |rows| rows.hydrate(&mut hydrator)).await?;
+        self.load_along(flight, hydrator.finish().0).await
     }
 
     /// Whether relations are loaded behind the rows, which are locked then (another transaction may have changed them until
@@ -163,16 +106,21 @@ impl<'a> Reading<'a> {
         self.plan.version.map_or(Ok(()), |version| check_versions(self.entity, cells, version))
     }
 
-    /// Checks what was found, and loads relations along with it.
+    /// Checks what was found, and loads relations along with it, on the connection that the find has if it has one.
     ///
     /// # Errors
     /// As [`check`](Self::check); what the server answered.
-    pub(super) async fn load_along(&self, flight: Flight<'_>, cells: Cells) -> Result<Cells, Error> {
+    pub(super) async fn load_along(&self, flight: Option<Flight<'_>>, cells: Cells) -> Result<Cells, Error> {
         self.check(&cells)?;
-        if !self.tree.is_empty() {
-            let mut loader = self.loader(&flight);
-            flight.limit(loader.populate(self.entity.index, cells.clone(), &self.tree)).await?;
+        if self.tree.is_empty() {
+            return Ok(cells);
         }
+        let flight = match flight {
+            Some(flight) => flight,
+            None => self.begin().await?,
+        };
+        let mut loader = self.loader(&flight);
+        flight.limit(loader.populate(self.entity.index, cells.clone(), &self.tree)).await?;
         Ok(cells)
     }
 }

@@ -1,5 +1,7 @@
 //! The clauses of a query: which rows, grouped how, in which order, locked how.
 
+use std::time::Duration;
+
 use super::QueryBuilder;
 use crate::entity::Entity;
 use crate::manager::find::fields;
@@ -68,6 +70,13 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// The first of the rows that have the same values: `SELECT DISTINCT ON (…)`. The order has to begin with these values.
     pub fn distinct_on<S: Selectable<T>>(mut self, values: impl FnOnce(T::Fields<T>) -> S) -> Self {
         self.query.distinct = Distinct::On(terms_of(values(fields::<T>())));
+        self
+    }
+
+    /// Keeps the result for this long: as [`Find::cache`](crate::Find::cache), also of [`count`](Self::count) and
+    /// [`exists`](Self::exists).
+    pub const fn cache(mut self, time: Duration) -> Self {
+        self.options.cache = Some(time);
         self
     }
 

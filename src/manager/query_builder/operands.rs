@@ -5,17 +5,18 @@ use std::sync::Arc;
 use super::QueryBuilder;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::query::{ExistsOperand, Expr, IntoExpr, IntoList};
+use crate::query::{ExistsOperand, Expr, FindOptions, IntoExpr, IntoList};
 use crate::sql::{Expression, Piece, SelectList, SelectQuery, SelectedTerm, Term};
 use crate::types::ScalarType;
 
 impl<T: Entity, O> QueryBuilder<T, O> {
     /// The query as a part of another one. What it was asked for and a part cannot have is an error when that runs.
     pub(super) fn into_part(self) -> SelectQuery {
-        let (mut query, options) = (self.query, self.options);
-        let is_of_all = options.schema.is_some() || options.timeout.is_some() || !options.filters.is_empty();
-        let of_all = "with_filter(), without_filter(), schema() and timeout() hold for all of a statement: say them of the \
-                      query around this one";
+        let mut query = self.query;
+        let FindOptions { schema, timeout, cache, filters, .. } = &self.options;
+        let is_of_all = schema.is_some() || timeout.is_some() || cache.is_some() || !filters.is_empty();
+        let of_all = "with_filter(), without_filter(), schema(), timeout() and cache() hold for all of a statement: say them \
+                      of the query around this one";
         if let Some(message) = self.refused.or_else(|| is_of_all.then_some(of_all)) {
             refuse(&mut query, message);
         }

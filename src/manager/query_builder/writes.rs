@@ -44,7 +44,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     ) -> InsertFrom<E> {
         let mut names = Vec::new();
         columns(fields::<E>()).push_properties(&mut names);
-        let refused = self.refused.or_else(|| self.unlimited());
+        let refused = self.refused.or_else(|| self.of_reading());
         InsertFrom::of_query(self.em, self.query, names, self.options, refused)
     }
 
@@ -79,7 +79,7 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
             && query.selection.offset.is_none();
         let locked = "lock() is of what is read, and update() and delete() lock what they write by themselves: to skip locked \
                       rows, or to fail on them, read them first, with the lock, in the same transaction";
-        let refused = self.refused.or_else(|| self.query.selection.lock.map(|_| locked)).or_else(|| self.unlimited());
+        let refused = self.refused.or_else(|| self.query.selection.lock.map(|_| locked)).or_else(|| self.of_reading());
         let membership = match refused {
             Some(message) => Err(message),
             None if is_plain => {
@@ -91,10 +91,11 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         vec![Condition::new(membership.unwrap_or_else(refuse))]
     }
 
-    /// What cannot be kept to by a statement that writes.
-    fn unlimited(&self) -> Option<&'static str> {
-        let message = "timeout() is of what is read: give the transaction one, with em.transaction().timeout(…)";
-        self.options.timeout.map(|_| message)
+    /// What only a query that reads can have.
+    fn of_reading(&self) -> Option<&'static str> {
+        let limited = "timeout() is of what is read: give the transaction one, with em.transaction().timeout(…)";
+        let kept = "cache() keeps what is read, and this writes: leave it out";
+        self.options.timeout.map(|_| limited).or(self.options.cache.map(|_| kept))
     }
 }
 
