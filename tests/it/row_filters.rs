@@ -2,7 +2,9 @@
 
 mod bulk;
 mod declared;
+mod hidden;
 mod options;
+mod ways;
 
 use crate::support::Fixture;
 use howdah::prelude::*;
