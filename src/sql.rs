@@ -53,7 +53,7 @@ mod written_versions;
 pub(crate) use copy_in::{CopyFormat, CopyRow, copy_in, row_in_context};
 pub(crate) use cursor::{close, declare, fetch, is_of_a_cursor};
 pub(crate) use delete::{delete, delete_by_keys};
-pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection};
+pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection, ValueType};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};
 pub(crate) use insert::insert;
 pub(crate) use insert_rows::{Fill, Insert, InsertConflict, insert_select, insert_values};

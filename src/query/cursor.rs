@@ -25,7 +25,7 @@ pub(crate) struct CursorForm {
 
 impl CursorForm {
     pub(crate) fn of(order: &PageOrder) -> Self {
-        Self { order: digest(order.description.as_bytes()) }
+        Self { order: digest(&order.description) }
     }
 
     /// The cursor of a row.

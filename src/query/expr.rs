@@ -7,7 +7,7 @@ use super::column::Column;
 use super::order::Order;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::sql::{Bound, Term};
+use crate::sql::{Bound, Term, ValueType};
 use crate::types::ScalarType;
 
 /// A value that SQL computes for each row of the entity `R`: a column, or what functions and operators make of it. `V` is
@@ -35,15 +35,19 @@ impl<R: Entity, V> Expr<R, V> {
     pub(crate) const fn new(term: Term) -> Self {
         Self { term, types: PhantomData }
     }
+}
+
+impl<R: Entity, V: ColumnType> Expr<R, V> {
+    const VALUES: ValueType = ValueType { pg: V::Operand::TYPE, nullable: V::NULLABLE };
 
     /// Smallest first; NULL last.
     pub fn asc(&self) -> Order<R> {
-        Order::new(self.term.clone(), false)
+        Order::new(self.term.clone(), false, Some(Self::VALUES))
     }
 
     /// Greatest first; NULL first.
     pub fn desc(&self) -> Order<R> {
-        Order::new(self.term.clone(), true)
+        Order::new(self.term.clone(), true, Some(Self::VALUES))
     }
 }
 

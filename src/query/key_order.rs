@@ -27,5 +27,6 @@ pub(crate) fn creation_order(root: fn() -> &'static EntityMeta, descending: bool
 }
 
 const fn term(root: fn() -> &'static EntityMeta, property: u16, descending: bool) -> OrderTerm {
-    OrderTerm { term: Term::Column { path: FieldPath::root(root), property }, descending, nulls_first: None }
+    let term = Term::Column { path: FieldPath::root(root), property };
+    OrderTerm { term, descending, nulls_first: None, values: None }
 }

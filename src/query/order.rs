@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::entity::Entity;
-use crate::sql::{OrderTerm, Term};
+use crate::sql::{OrderTerm, Term, ValueType};
 
 /// One term of an `ORDER BY`: `u.username().asc()`.
 pub struct Order<R: Entity> {
@@ -13,8 +13,9 @@ pub struct Order<R: Entity> {
 }
 
 impl<R: Entity> Order<R> {
-    pub(super) const fn new(term: Term, descending: bool) -> Self {
-        Self { term: OrderTerm { term, descending, nulls_first: None }, root: PhantomData }
+    /// Of values that are said to be of a type, or not.
+    pub(super) const fn new(term: Term, descending: bool, values: Option<ValueType>) -> Self {
+        Self { term: OrderTerm { term, descending, nulls_first: None, values }, root: PhantomData }
     }
 
     /// NULL before everything else.

@@ -46,12 +46,12 @@ impl<R: Entity> Raw<R> {
 
     /// Smallest first; NULL last.
     pub fn asc(self) -> Order<R> {
-        self.expr.asc()
+        Order::new(self.expr.term, false, None)
     }
 
     /// Greatest first; NULL first.
     pub fn desc(self) -> Order<R> {
-        self.expr.desc()
+        Order::new(self.expr.term, true, None)
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> Writer<'a> {
     /// The terms of an ORDER BY.
     pub(super) fn order(&mut self, scope: &mut Scope, terms: &[OrderTerm]) -> Result<String, Error> {
         let mut out = String::new();
-        for OrderTerm { term, descending, nulls_first } in terms {
+        for OrderTerm { term, descending, nulls_first, .. } in terms {
             // The columns of a foreign key are terms of their own.
             let columns = match term {
                 Term::Column { path, property } => {

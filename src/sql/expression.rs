@@ -9,7 +9,7 @@ use super::lock::RowLock;
 use super::term::{Field, SubSelect, Term};
 use crate::entity::FieldPath;
 use crate::metadata::EntityMeta;
-use crate::types::Key;
+use crate::types::{Key, PgType};
 
 /// A comparison of two terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +192,15 @@ pub(crate) struct OrderTerm {
     pub(crate) term: Term,
     pub(crate) descending: bool,
     pub(crate) nulls_first: Option<bool>,
+    /// What its values are, if that was said: SQL that is written by hand is not of a type.
+    pub(crate) values: Option<ValueType>,
+}
+
+/// What the values of a term are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueType {
+    pub(crate) pg: PgType,
+    pub(crate) nullable: bool,
 }
 
 /// Which rows of an entity, in which order.

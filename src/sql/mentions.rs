@@ -62,6 +62,33 @@ impl<'t> Mentions<'t> {
     }
 }
 
+/// Functions whose value is another one later, or the next time.
+const MOVING: &[&str] = &[
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "clock_timestamp",
+    "timeofday",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+    "random",
+    "gen_random_uuid",
+    "nextval",
+];
+
+impl Mentions<'_> {
+    /// A function that is named, and whose value changes by itself.
+    pub(crate) fn moving(&self) -> Option<&'static str> {
+        let has = |schema: Option<&'static str>, name: &'static str| {
+            self.names.contains(&(schema.map(Cow::Borrowed), Cow::Borrowed(name)))
+        };
+        MOVING.iter().copied().find(|name| has(None, name) || has(Some("pg_catalog"), name))
+    }
+}
+
 /// The length of blanks, a text, a parameter or a comment.
 fn skipped(rest: &str) -> Option<usize> {
     let first = rest.chars().next()?;

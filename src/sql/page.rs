@@ -11,6 +11,7 @@ use super::condition::Writer;
 use super::expression::{OrderTerm, Selection};
 use super::identifier::{push_cast, push_joined, push_list};
 use super::lock::push_lock;
+use super::mentions::Mentions;
 use super::parameter::{Param, Statement};
 use super::placed::{Placed, placed};
 use super::scope::Scope;
@@ -19,7 +20,7 @@ use super::shape::Shape;
 use super::term::Term;
 use super::view::View;
 use crate::error::Error;
-use crate::metadata::{EntityDef, PropertyDef};
+use crate::metadata::{EntityDef, PropertyDef, SqlType};
 use crate::types::{PgType, ScalarType};
 
 /// What a row has in the columns of an order: its place among the rows.
@@ -44,9 +45,9 @@ pub(crate) struct Window {
     pub(crate) rows: Option<u64>,
 }
 
-/// A column that rows are ordered by.
+/// A column or an expression that rows are ordered by.
 struct Sorted {
-    /// `t0."name"`
+    /// `t0."name"`, `(lower(t0."name"))::text`
     text: String,
     /// What its values travel as.
     pg: PgType,
@@ -61,19 +62,29 @@ struct Sorted {
 
 impl Sorted {
     fn new(column: &Placed<'_>, nullable: bool, descending: bool, nulls_first: Option<bool>) -> Self {
-        let as_text = column.sql_type.is_some() || size(column.pg).is_none();
+        Self::of(column.text.clone(), (column.pg, column.sql_type), nullable, descending, nulls_first)
+    }
+
+    fn of(
+        text: String,
+        (own, sql_type): (PgType, Option<&SqlType>),
+        nullable: bool,
+        descending: bool,
+        nulls_first: Option<bool>,
+    ) -> Self {
+        let as_text = sql_type.is_some() || size(own).is_none();
         let mut cast = String::new();
         if as_text {
             let _ = write!(cast, "::text");
         }
-        if !as_text || column.sql_type.is_none() {
-            let _ = write!(cast, "::{}", column.pg.name);
+        if !as_text || sql_type.is_none() {
+            let _ = write!(cast, "::{}", own.name);
         }
-        push_cast(&mut cast, column.sql_type);
-        let pg = if as_text { String::TYPE } else { column.pg };
+        push_cast(&mut cast, sql_type);
+        let pg = if as_text { String::TYPE } else { own };
         // As PostgreSQL orders where nothing is said.
         let nulls_first = nulls_first.unwrap_or(descending);
-        Self { text: column.text.clone(), pg, cast, as_text, descending, nulls_first, nullable }
+        Self { text, pg, cast, as_text, descending, nulls_first, nullable }
     }
 
     /// The same column in the opposite order.
@@ -109,7 +120,7 @@ const fn size(pg: PgType) -> Option<usize> {
 #[derive(Debug)]
 pub(crate) struct PageOrder {
     /// What tells it from other orders.
-    pub(crate) description: String,
+    pub(crate) description: Vec<u8>,
     columns: Vec<PgType>,
 }
 
@@ -126,6 +137,11 @@ impl PageOrder {
         let mut description = format!("{}{}", entity.meta.name, scope.joins());
         for Sorted { text, pg, descending, nulls_first, .. } in &sorted {
             let _ = write!(description, ",{text}:{}:{descending}:{nulls_first}", pg.name);
+        }
+        let mut description = description.into_bytes();
+        if plan.order.iter().any(|order| !matches!(order.term, Term::Column { .. })) {
+            // Expressions are others if the values in them are.
+            writer.into_params().iter().for_each(|param| param.push_bytes(&mut description));
         }
         Ok(Self { description, columns: sorted.iter().map(|column| column.pg).collect() })
     }
@@ -215,9 +231,9 @@ impl Writer<'_> {
     fn sorted(&mut self, scope: &mut Scope, entity: &EntityDef, terms: &[OrderTerm]) -> Result<Vec<Sorted>, Error> {
         let mut sorted: Vec<Sorted> = Vec::new();
         for term in terms {
-            let OrderTerm { term: Term::Column { path, property }, descending, nulls_first } = term else {
-                let message = "a page by cursor is ordered by columns: the place of a row is what it has in them";
-                return Err(Error::validation(entity.meta.name, message));
+            let OrderTerm { term: Term::Column { path, property }, descending, nulls_first, .. } = term else {
+                sorted.push(self.sorted_term(scope, entity, term)?);
+                continue;
             };
             let columns = self.locate(scope, path, *property)?.columns;
             // What a LEFT JOIN has not found is NULL.
@@ -237,6 +253,39 @@ impl Writer<'_> {
             }
         }
         Ok(sorted)
+    }
+
+    /// An expression in an order: as the type of its values, so that these can be given back to the server.
+    fn sorted_term(&mut self, scope: &mut Scope, entity: &EntityDef, order: &OrderTerm) -> Result<Sorted, Error> {
+        let OrderTerm { term, descending, nulls_first, values } = order;
+        let refused = |message: &str| Err(Error::validation(entity.meta.name, message.to_owned()));
+        let Some(values) = values else {
+            return refused(
+                "a page by cursor has to know the type of what it is ordered by, which SQL by hand does not say: \
+                 raw(…).as_::<i32>().asc()",
+            );
+        };
+        if term.has_window() {
+            return refused(
+                "a page by cursor cannot be ordered by a window function: which value a row has there depends on the \
+                 rows around it, and these are not those of one page",
+            );
+        }
+        let text = self.term(scope, term)?;
+        if let Some(moving) = Mentions::of(&text).moving() {
+            return refused(&format!(
+                "a page by cursor cannot be ordered by what changes by itself, and {moving} does: a row would have left its \
+                 place when the next page is asked for. Bind a value instead"
+            ));
+        }
+        let like = self.like(term);
+        let sql_type = like.filter(|like| like.pg.oid == values.pg.oid).and_then(|like| like.sql_type);
+        let text = match sql_type {
+            Some(_) => format!("({text})"),
+            None => format!("({text})::{}", values.pg.name),
+        };
+        let nullable = values.nullable || term.may_be_missing();
+        Ok(Sorted::of(text, (values.pg, sql_type), nullable, *descending, *nulls_first))
     }
 
     /// The condition that a row stands on one side of a place, or at it, too.

@@ -210,6 +210,34 @@ impl Term {
         }
     }
 
+    /// Whether a window function is part of it.
+    pub(crate) fn has_window(&self) -> bool {
+        match self {
+            Self::Window(_) => true,
+            Self::Call { arguments, .. } | Self::Row(arguments) => arguments.iter().any(Self::has_window),
+            Self::Infix { left, right, .. } => left.has_window() || right.has_window(),
+            Self::Cast { term, .. } | Self::TextVector { term, .. } | Self::Outer(term) => term.has_window(),
+            Self::Raw(pieces) => pieces.iter().any(|piece| matches!(piece, Piece::Term(term) if term.has_window())),
+            Self::Case { branches, otherwise } => {
+                branches.iter().map(|(_, term)| term).chain(otherwise.as_deref()).any(Self::has_window)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it may be NULL although its type says that it is not: behind a relation whose row is missing, or hidden, and
+    /// where nobody but its author knows.
+    pub(crate) fn may_be_missing(&self) -> bool {
+        match self {
+            Self::Column { path, .. } => !path.hops().is_empty(),
+            Self::Bound(_) => false,
+            Self::Call { arguments, .. } => arguments.iter().any(Self::may_be_missing),
+            Self::Infix { left, right, .. } => left.may_be_missing() || right.may_be_missing(),
+            Self::Cast { term, .. } => term.may_be_missing(),
+            _ => true,
+        }
+    }
+
     /// Visits the paths whose value the term needs from the row itself: not those inside of aggregates, sub-queries and
     /// conditions, which find their rows on their own.
     pub(crate) fn each_path<'t>(&'t self, visit: &mut dyn FnMut(&'t FieldPath)) {

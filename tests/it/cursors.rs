@@ -1,5 +1,7 @@
 //! Pages by cursors: every order is walked in both directions, and gives exactly the ordered list.
 
+mod expressions;
+
 use crate::support::Fixture;
 use howdah::prelude::*;
 use howdah::{Order, Page};
@@ -108,6 +110,18 @@ const ORDERS: &[(Terms, bool)] = &[
     (|t| vec![t.album().title().asc(), t.plays().desc()], true),
     (|t| vec![t.album().title().desc(), t.album().label().founded().asc().nulls_first()], false),
     (|t| vec![t.album().label().code().desc().nulls_last(), t.album().id().asc()], false),
+    // Expressions.
+    (|t| vec![t.title().lower().asc()], false),
+    (|t| vec![t.title().length().desc(), t.plays().coalesce(-1).asc()], false),
+    (|t| vec![(t.plays() + 1).desc().nulls_last(), t.rating().desc()], true),
+    (|t| vec![(t.rating() * 2.0).asc().nulls_first()], false),
+    (|t| vec![t.album().title().lower().desc(), t.album().label().code().upper().asc()], false),
+    (|t| vec![t.price().coalesce("5".to_owned()).asc(), t.live().asc()], false),
+    (|t| vec![t.mood().coalesce(Mood::Calm).desc()], true),
+    (|t| vec![t.recorded().date().desc().nulls_last(), t.released().month().asc()], false),
+    (|t| vec![t.notes().json("rest").as_::<i32>().desc()], true),
+    (|t| vec![raw("char_length(?) % 3", (t.title(),)).as_::<i64>().asc(), t.marks().desc()], true),
+    (|t| vec![raw("nullif(?, ?)", (t.plays(), 2)).as_::<Option<i32>>().asc().nulls_first()], false),
 ];
 
 fn ids(items: &[Managed<Track>]) -> Vec<i64> {

@@ -83,9 +83,10 @@ impl<T: Entity> Find<T> {
     /// made of, also if that row is gone, and whatever was inserted in front of it; the server reads no more than the page
     /// where an index fits the order.
     ///
-    /// The order is that of [`order_by`](Self::order_by): columns of the entity and over to-one relations, in any
+    /// The order is that of [`order_by`](Self::order_by): columns and expressions of the entity and over relations, in any
     /// directions, with NULL first or last. Where rows are equal in them, they are in the order of their keys, in the
-    /// direction of the last term.
+    /// direction of the last term. SQL by hand needs a type (`raw(…).as_::<i32>()`); window functions, and what changes by
+    /// itself (`now()`, `random()`), leave no row in its place and are refused.
     ///
     /// ```
     /// # howdah::doctest::run(async |url| {
@@ -163,7 +164,8 @@ impl<T: Entity> fmt::Debug for CursorFind<T> {
 ///
 /// # Errors
 /// [`Error::Validation`], before anything is sent: for a cursor that cannot be read or was made for another order, for
-/// `first` and `last` together, and for a find with `limit` or `offset`; otherwise as awaiting the [`Find`].
+/// `first` and `last` together, for a find with `limit` or `offset`, and for an order in which a row has no place; otherwise
+/// as awaiting the [`Find`].
 impl<T: Entity> IntoFuture for CursorFind<T> {
     type Output = Result<Page<T>, Error>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
