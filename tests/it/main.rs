@@ -57,6 +57,7 @@ mod loading;
 mod lost_connections;
 mod manual_savepoints;
 mod many_to_many;
+mod memory;
 mod merging;
 mod metadata;
 mod model;

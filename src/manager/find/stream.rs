@@ -3,21 +3,20 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::vec;
 
 use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
 use tokio_postgres::Row;
 
 use super::deadline::Deadline;
-use super::{Cells, EntityManager, Find};
+use super::{Cells, EntityManager, Find, handles};
 use crate::driver::{Executor, LazyExecutor, TransactionConnection};
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::loader::Loader;
 use crate::manager::flush_mode::Reads;
 use crate::manager::session::next_number;
-use crate::metadata::{AnyCell, Graph};
 use crate::query::{FindPlan, LoadStrategy, PopulateNode};
 use crate::sql::transaction::TransactionOptions;
 use crate::sql::{self, View};
@@ -29,7 +28,10 @@ const CHUNK: usize = 500;
 /// The entities of a find, some at a time. Made by [`Find::stream`].
 #[must_use = "a stream does nothing until it is read"]
 pub struct FindStream<T: Entity> {
-    entities: BoxStream<'static, Result<Managed<T>, Error>>,
+    /// What is read at once.
+    chunks: BoxStream<'static, Result<Vec<Managed<T>>, Error>>,
+    /// What of it was not asked for yet.
+    entities: vec::IntoIter<Managed<T>>,
 }
 
 impl<T: Entity> Find<T> {
@@ -78,23 +80,11 @@ impl<T: Entity> Find<T> {
     /// ```
     pub fn stream(self) -> FindStream<T> {
         let reader = Reader { deadline: None, plan: self.plan, cursor: None, is_done: false, em: self.em };
-        let state = (reader, None::<(Arc<UnitOfWork>, vec::IntoIter<Arc<dyn AnyCell>>)>);
-        let entities = try_unfold(state, async |(mut reader, mut chunk)| {
-            loop {
-                if let Some((graph, cells)) = &mut chunk
-                    && let Some(cell) = cells.next()
-                {
-                    let graph = Arc::clone(graph) as Arc<dyn Graph>;
-                    let Some(handle) = Managed::from_cell(cell, graph) else { continue };
-                    return Ok(Some((handle, (reader, chunk))));
-                }
-                match reader.next().await? {
-                    Some((graph, cells)) => chunk = Some((graph, cells.into_iter())),
-                    None => return Ok(None),
-                }
-            }
+        let chunks = try_unfold(reader, async |mut reader| {
+            let chunk = reader.next().await?;
+            Ok(chunk.map(|(graph, cells)| (handles(&graph, cells), reader)))
         });
-        FindStream { entities: entities.boxed() }
+        FindStream { chunks: chunks.boxed(), entities: Vec::new().into_iter() }
     }
 }
 
@@ -104,7 +94,7 @@ impl<T: Entity> FindStream<T> {
     /// # Errors
     /// See [`Find::stream`].
     pub async fn next(&mut self) -> Option<Result<Managed<T>, Error>> {
-        self.entities.next().await
+        StreamExt::next(self).await
     }
 }
 
@@ -112,7 +102,16 @@ impl<T: Entity> Stream for FindStream<T> {
     type Item = Result<Managed<T>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.entities.as_mut().poll_next(context)
+        loop {
+            if let Some(entity) = self.entities.next() {
+                return Poll::Ready(Some(Ok(entity)));
+            }
+            match ready!(self.chunks.as_mut().poll_next(context)) {
+                Some(Ok(chunk)) => self.entities = chunk.into_iter(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 

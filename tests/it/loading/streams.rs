@@ -138,29 +138,3 @@ async fn errors_are_items_and_end_the_stream() {
     assert!(hidden.next().await.is_none());
     fixture.no_open_transaction().await;
 }
-
-/// How many bytes of memory the process has in use.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
-
-/// Run alone (`--ignored`): other tests of the process take memory, too.
-#[tokio::test]
-#[ignore = "reads a million rows, and measures the memory of the whole process"]
-async fn a_million_rows_take_less_than_fifty_megabytes() {
-    let fixture = many(1_000_000).await;
-    let em = fixture.em();
-    let mut stream = em.find::<Author>().stream();
-    let before = resident();
-    let (mut count, mut most) = (0_u32, 0);
-    while let Some(author) = stream.next().await {
-        author.unwrap();
-        count += 1;
-        if count.is_multiple_of(10_000) {
-            most = most.max(resident());
-        }
-    }
-    assert_eq!(count, 1_000_000);
-    assert!(most.saturating_sub(before) < 50_000_000, "{} bytes more", most.saturating_sub(before));
-}
