@@ -4,6 +4,7 @@ mod bulk;
 mod declared;
 mod hidden;
 mod options;
+mod queries;
 mod ways;
 
 use crate::support::Fixture;

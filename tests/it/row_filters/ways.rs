@@ -74,10 +74,10 @@ pub(super) const ROWS: &str = "
         WHERE (f + r) % 3 > 0;
 ";
 
-const OWN: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL";
-const IN_FOLDERS: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL AND folder_id IN
+pub(super) const OWN: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL";
+pub(super) const IN_FOLDERS: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL AND folder_id IN
     (SELECT id FROM folder WHERE tenant = {t} AND deleted_at IS NULL)";
-const OF_READERS: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL AND id IN
+pub(super) const OF_READERS: &str = "SELECT id FROM file f WHERE tenant = {t} AND deleted_at IS NULL AND id IN
     (SELECT file_id FROM file_readers JOIN reader r ON r.id = reader_id WHERE r.tenant = {t})";
 
 pub(super) const LONG: Duration = Duration::from_secs(600);
@@ -85,7 +85,7 @@ pub(super) const LONG: Duration = Duration::from_secs(600);
 pub(super) type Ids = Result<Vec<i32>, Error>;
 pub(super) type Way = for<'a> fn(&'a EntityManager) -> BoxFuture<'a, Ids>;
 
-fn ids<'a, T: Entity<Id = i32>>(found: impl IntoIterator<Item = &'a Managed<T>>) -> Vec<i32> {
+pub(super) fn ids<'a, T: Entity<Id = i32>>(found: impl IntoIterator<Item = &'a Managed<T>>) -> Vec<i32> {
     found.into_iter().map(Managed::id).collect()
 }
 
@@ -342,13 +342,17 @@ async fn everything(em: &EntityManager) -> (Vec<Managed<Folder>>, Vec<Managed<Re
 
 #[tokio::test]
 async fn no_way_of_reading_leads_around_the_filters() {
+    none_leads_around(WAYS).await;
+}
+
+/// Goes all ways, as either tenant, and compares what is seen with what plain SQL says that there is to see.
+pub(super) async fn none_leads_around(ways: &[(&str, &str, Way)]) {
     let fixture = Fixture::new(entities![Folder, File, Reader]).await;
     fixture.database.execute(ROWS).await.unwrap();
-    let mut smallest = usize::MAX;
-    for (name, sql, way) in WAYS {
+    for (name, sql, way) in ways {
         for tenant in [1, 2] {
             let expected = fixture.rows(&format!("{} ORDER BY id", sql.replace("{t}", &tenant.to_string()))).await;
-            smallest = smallest.min(expected.len());
+            assert!(expected.len() > 3, "{name}: there is something to see");
             for knows_all in [false, true] {
                 let em = fixture.em();
                 em.set_filter_params("tenant", tenant);
@@ -369,5 +373,4 @@ async fn no_way_of_reading_leads_around_the_filters() {
             }
         }
     }
-    assert!(smallest > 3, "there is something to see everywhere");
 }
