@@ -131,10 +131,19 @@ const WAYS: &[(&str, &str, Way)] = &[
         Box::pin(async move {
             em.begin().await?;
             let files = em.query::<File>().select(|f| (f.id() + 100, f.tenant()));
-            let copies = files.insert_into::<Reader, _>(|r| (r.id(), r.tenant())).returning().await?;
-            let seen = ids(&copies);
+            let copies = files.insert_into::<Reader, _>(|r| (r.id(), r.tenant())).returning(|r| r.id()).await?;
             em.rollback().await?;
-            Ok(seen.into_iter().map(|id| id - 100).collect())
+            Ok(copies.into_iter().map(|id| id - 100).collect())
+        })
+    }),
+    ("returned from what is written", IN_FOLDERS, |em| {
+        Box::pin(async move {
+            em.begin().await?;
+            let all = em.native_update::<File>().set_null(|f| f.deleted_at());
+            let written = all.returning(|f| (f.id(), f.folder().tenant().nullable())).await?;
+            em.rollback().await?;
+            // Of a folder that is hidden there is nothing.
+            Ok(written.into_iter().filter(|(_, folder)| folder.is_some()).map(|(id, _)| id).collect())
         })
     }),
     ("chains of relations together", OF_READERS, |em| {

@@ -316,7 +316,7 @@ pub(super) const WAYS: &[(&str, &str, Way)] = &[
     ("written in bulk", OWN, |em| {
         Box::pin(async move {
             em.begin().await?;
-            let updated = ids(&em.native_update::<File>().set(|f| f.folder(), 1).returning().await?);
+            let updated = ids(&em.native_update::<File>().set(|f| f.folder(), 1).returning_entities().await?);
             assert_eq!(em.query::<File>().update().set(|f| f.folder(), 2).await?, updated.len() as u64);
             let deleted = em
                 .native_update::<File>()
@@ -326,9 +326,11 @@ pub(super) const WAYS: &[(&str, &str, Way)] = &[
             assert_eq!(deleted.await?, in_folder);
             em.rollback().await?;
             em.begin().await?;
-            assert_eq!(em.native_delete::<File>().returning().await?.len(), updated.len());
+            let mut deleted = em.native_delete::<File>().returning(|f| f.id()).await?;
+            deleted.sort_unstable();
+            assert_eq!(deleted.len(), updated.len());
             em.rollback().await?;
-            Ok(updated)
+            Ok(deleted)
         })
     }),
 ];
