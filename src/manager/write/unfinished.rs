@@ -136,7 +136,10 @@ impl<'a> Running<'a> {
         let Some(unfinished) = &mut self.unfinished else { return Ok(FlushSummary::default()) };
         if let Stage::Flying(flight) = &mut unfinished.stage {
             match flight.arrived().await {
-                Ok(written) => unfinished.stage = Stage::Written(Box::new(written)),
+                Ok(written) => {
+                    self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
+                    unfinished.stage = Stage::Written(Box::new(written));
+                }
                 Err(error) => {
                     if unfinished.is_committing.load(Ordering::Acquire) {
                         self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
@@ -160,7 +163,6 @@ impl<'a> Running<'a> {
             open.finish()?;
         }
         let summary = written.summary;
-        self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
         let published = publish(&unfinished.graph, &unfinished.changes, &written.outcome);
         let unfinished = self.unfinished.take();
         if published.is_err() {
