@@ -19,6 +19,7 @@
 mod agreement;
 mod borrowing;
 mod by_reference;
+mod cached_writes;
 mod cancellation;
 mod cascades;
 mod change_tracking;

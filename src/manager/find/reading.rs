@@ -98,7 +98,8 @@ impl<'a> Reading<'a> {
         let mut recorder = Recorder::default();
         recorder.push(&answer.rows);
         let first = recorder.first_column();
-        if let (Some(missing), Some(time)) = (missing, time) {
+        // A transaction that was begun in the meantime sees what others do not.
+        if let (Some(missing), Some(time), false) = (missing, time, flight.executor().is_transaction()) {
             session.keep_result(missing, statement, recorder, time).await;
         }
         Ok(first)
@@ -126,7 +127,10 @@ impl<'a> Reading<'a> {
                     hydrator.take_rows(rows)
                 };
                 flight.limit(flight.executor().stream(&statement, &mut take)).await?;
-                session.keep_result(missing, &statement, recorder, time).await;
+                // A transaction that was begun in the meantime sees what others do not.
+                if !flight.executor().is_transaction() {
+                    session.keep_result(missing, &statement, recorder, time).await;
+                }
                 (hydrator.finish().0, Some(flight))
             }
         };
