@@ -35,7 +35,12 @@ pub fn raw<R: Entity>(sql: impl AsRef<str>, arguments: impl RawArguments<R>) -> 
 impl<R: Entity> Raw<R> {
     /// An expression of this type, `Option<…>` if it may be NULL.
     pub fn as_<V: ColumnType>(self) -> Expr<R, V> {
-        Expr::new(self.expr.term)
+        Expr::new(self.into_operand())
+    }
+
+    /// The SQL in parentheses: whatever operators it has, it is one operand of those around it.
+    fn into_operand(self) -> Term {
+        Term::template(&["(", ")"], [self.expr.term])
     }
 
     /// A condition.
@@ -94,7 +99,7 @@ argument! {
     [R: Entity, V] &Expr<R, V>: value => value.term.clone();
     [R: Entity, V] Column<R, V>: value => value.into_expr().term;
     [R: Entity, V] &Column<R, V>: value => value.term.clone();
-    [R: Entity] Raw<R>: value => value.expr.term;
+    [R: Entity] Raw<R>: value => value.into_operand();
     [R: Entity] Condition<R>: value => Term::Condition(Box::new(value.expression));
 }
 
