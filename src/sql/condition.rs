@@ -205,6 +205,25 @@ impl<'a> Writer<'a> {
     ) -> Result<Option<(&'e FieldPath, usize)>, Error> {
         let mut paths = Vec::new();
         atom.each_path(&mut |path| paths.push(path));
+        self.common_relation(scope, &paths, |one, other| {
+            format!(
+                "a condition compares {one:?} with {other:?}, which lead over different to-many relations: put one of them \
+                 into some()"
+            )
+        })
+    }
+
+    /// The first to-many relation that these paths lead over, and whose rows are not in the FROM lists yet: a path that leads
+    /// over it, and up to which hop.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if there are several: their rows would be multiplied with each other.
+    pub(super) fn common_relation<'e>(
+        &self,
+        scope: &Scope,
+        paths: &[&'e FieldPath],
+        several: impl Fn(&FieldPath, &FieldPath) -> String,
+    ) -> Result<Option<(&'e FieldPath, usize)>, Error> {
         let mut follow: Option<(&FieldPath, usize)> = None;
         for path in paths {
             let Some(hops) = self.first_many(scope, path)? else { continue };
@@ -212,11 +231,7 @@ impl<'a> Writer<'a> {
                 Some((other, count))
                     if other.source() != path.source() || other.hops().get(..count) != path.hops().get(..hops) =>
                 {
-                    let message = format!(
-                        "a condition compares {other:?} with {path:?}, which lead over different to-many relations: put \
-                         one of them into some()"
-                    );
-                    return Err(Error::validation(path.start().name, message));
+                    return Err(Error::validation(path.start().name, several(other, path)));
                 }
                 _ => follow = Some((path, hops)),
             }

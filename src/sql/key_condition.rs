@@ -18,7 +18,8 @@ impl<'a> Writer<'a> {
         match path.hops().split_last() {
             // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
             Some((last, before))
-                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
+                if !self.is_to_many(path)?
+                    && scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
             {
                 let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
                 Ok(self.locate(scope, &head, *last)?.columns)
@@ -28,6 +29,18 @@ impl<'a> Writer<'a> {
                 Ok(placed(&alias, &entity.key))
             }
         }
+    }
+
+    /// Whether the last hop of a path is a to-many relation.
+    fn is_to_many(&self, path: &FieldPath) -> Result<bool, Error> {
+        let metadata = self.metadata();
+        let (mut entity, mut to_many) = (metadata.of(path.start())?, false);
+        for hop in path.hops() {
+            let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
+            to_many = relation.meta.kind.is_to_many();
+            entity = metadata.target(relation);
+        }
+        Ok(to_many)
     }
 
     /// The entity at the end of the path has one of the keys.

@@ -47,6 +47,7 @@ mod guards;
 mod identity;
 mod insert_many;
 mod isolation;
+mod joined_queries;
 mod key_allocation;
 mod key_change_rules;
 mod key_changes;
