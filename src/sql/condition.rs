@@ -4,11 +4,13 @@
 //! row; a comparison that goes over different ones is refused.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::expression::{Expression, OrderTerm};
 use super::key_condition::key_params;
 use super::output::Kept;
 use super::parameter::Param;
+use super::row_filters::RowFilters;
 use super::scope::Scope;
 use super::select_list::Casts;
 use super::source::WrittenCte;
@@ -24,6 +26,8 @@ pub(super) struct Writer<'a> {
     view: &'a View,
     pub(super) params: Vec<Param>,
     aliases: usize,
+    /// The filters of the query that is being written; a part of another one may have its own.
+    pub(super) filters: Option<Arc<RowFilters>>,
     /// Whether the condition of a filter is being written.
     pub(super) is_unfiltered: bool,
     /// Whether a value that occurs again is the same parameter, as in expressions that rows are grouped by and that are
@@ -40,16 +44,17 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) const fn new(view: &'a View) -> Self {
+    pub(super) fn new(view: &'a View) -> Self {
         Self::with_params(view, Vec::new())
     }
 
     /// A writer whose parameters stand behind these.
-    pub(super) const fn with_params(view: &'a View, params: Vec<Param>) -> Self {
+    pub(super) fn with_params(view: &'a View, params: Vec<Param>) -> Self {
         Self {
             view,
             params,
             aliases: 0,
+            filters: view.filters().cloned(),
             is_unfiltered: false,
             shares: false,
             ctes: Vec::new(),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::condition::Writer;
 use super::expression::{Expression, OrderTerm, Selection};
+use super::filter_options::FilterOptions;
 use super::lock::push_lock;
 use super::output::Kept;
 use super::parameter::Statement;
+use super::row_filters::RowFilters;
 use super::scope::Scope;
 use super::select::ROOT;
 use super::source::{FromItem, Join, JoinKind, Joined, column_names};
@@ -81,6 +83,10 @@ pub(crate) struct SelectQuery {
     pub(crate) having: Vec<Expression>,
     /// If these are given, the rows are theirs; only order, limit and offset are the query's own.
     pub(crate) combined: Option<Combined>,
+    /// What it says of filters, as a part of another query: more than that one.
+    pub(crate) filters: FilterOptions,
+    /// What it was asked for that a part of another query cannot have.
+    pub(crate) refused: Option<&'static str>,
 }
 
 /// The rows of two queries, put together.
@@ -104,6 +110,8 @@ impl SelectQuery {
             group_by: Vec::new(),
             having: Vec::new(),
             combined: None,
+            filters: FilterOptions::none(),
+            refused: None,
         }
     }
 }
@@ -241,6 +249,33 @@ impl Writer<'_> {
     /// # Errors
     /// As [`query`].
     pub(super) fn nested(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
+        if let Some(message) = query.refused {
+            return Err(Error::validation(query.selection.meta.name, message));
+        }
+        let filters = self.filters_saying(query)?;
+        let around = std::mem::replace(&mut self.filters, filters);
+        let text = self.part(scope, query);
+        self.filters = around;
+        text
+    }
+
+    /// The filters of a part of the current query.
+    fn filters_saying(&self, query: &SelectQuery) -> Result<Option<Arc<RowFilters>>, Error> {
+        let said = &query.filters;
+        if said.is_empty() {
+            return Ok(self.filters.clone());
+        }
+        if self.is_unfiltered && said.named.iter().any(|(_, params)| params.is_some()) {
+            let message = "a query in the condition of a filter sees all rows: with_filter() is of no effect there";
+            return Err(Error::validation(query.selection.meta.name, message));
+        }
+        match &self.filters {
+            Some(filters) => filters.saying(said).map(Some),
+            None => said.check(std::iter::empty()).map(|()| None),
+        }
+    }
+
+    fn part(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
         if let Some(combined) = &query.combined {
             query.check_combined()?;
             let (left, width) = self.nested(scope, &combined.left)?;

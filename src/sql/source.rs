@@ -100,6 +100,8 @@ impl JoinKind {
 pub(super) struct WrittenCte {
     pub(super) source: u32,
     pub(super) name: String,
+    /// Whether it was written in the condition of a filter, where all rows are seen.
+    pub(super) is_unfiltered: bool,
     /// `None` while it is being written: it may speak of itself.
     pub(super) text: Option<String>,
 }
@@ -147,14 +149,19 @@ impl Writer<'_> {
         let mut scope = Scope::new("t0".to_owned(), entity.index);
         let rest = if cte.step.is_some() { Rest::Always } else { Rest::WhereRead };
         let casts = Casts { kept: self.kept_of(number), rest };
-        let (text, width) = self.casting(casts, |writer| {
+        // Nor what queries around it say of filters: it is the same for all that use it.
+        let whole = self.view().filters().cloned();
+        let filters = std::mem::replace(&mut self.filters, whole);
+        let written = self.casting(casts, |writer| {
             let (text, width) = writer.nested(&mut scope, &cte.query)?;
             let Some((operator, step)) = &cte.step else { return Ok((text, width)) };
             writer.recursive = true;
             let (step, _) = writer.nested(&mut scope, step)?;
             let all = if *operator == SetOperator::UnionAll { " ALL" } else { "" };
             Ok((format!("({text}) UNION{all} ({step})"), width))
-        })?;
+        });
+        self.filters = filters;
+        let (text, width) = written?;
         let materialized = match cte.materialized {
             Some(true) => "MATERIALIZED ",
             Some(false) => "NOT MATERIALIZED ",
@@ -174,10 +181,16 @@ impl Writer<'_> {
         let mut quoted = String::new();
         push_identifier(&mut quoted, name);
         if let Some(known) = self.ctes.iter().find(|cte| cte.source == number || cte.name == name) {
-            if known.source == number {
+            if known.source == number && known.is_unfiltered == self.is_unfiltered {
                 return Ok(quoted);
             }
-            let message = format!("two common table expressions are called {quoted}: give one another name");
+            let message = if known.source == number {
+                format!(
+                    "{quoted} is used in the condition of a filter, where it sees all rows, and elsewhere: make two of it"
+                )
+            } else {
+                format!("two common table expressions are called {quoted}: give one another name")
+            };
             return Err(Error::Validation { entity: None, message });
         }
         if let Some(entity) = self.metadata().entities.iter().find(|entity| entity.table == name) {
@@ -185,7 +198,12 @@ impl Writer<'_> {
                 format!("a common table expression called {quoted} would hide the table of {}", entity.meta.name);
             return Err(Error::validation(entity.meta.name, message));
         }
-        self.ctes.push(WrittenCte { source: number, name: name.to_owned(), text: None });
+        self.ctes.push(WrittenCte {
+            source: number,
+            name: name.to_owned(),
+            is_unfiltered: self.is_unfiltered,
+            text: None,
+        });
         let text = write(self)?;
         // What it needs was written meanwhile, and stands in front of it.
         let position = self.ctes.iter().position(|cte| cte.source == number);

@@ -62,6 +62,11 @@ impl View {
         self.filters.as_ref()?.sight(entity)
     }
 
+    /// The filters of the query, if there are any.
+    pub(super) const fn filters(&self) -> Option<&Arc<RowFilters>> {
+        self.filters.as_ref()
+    }
+
     /// The conditions that rows of an entity have to fulfil.
     ///
     /// # Errors

@@ -78,6 +78,7 @@ mod propagation;
 mod proxy;
 mod query_builder;
 mod query_inserts;
+mod query_parts;
 mod query_returning;
 mod query_writes;
 mod relation_filters;

@@ -1,0 +1,120 @@
+//! Queries as parts of others: what each says of filters, locks, common table expressions in every statement.
+
+use crate::library::*;
+use crate::support::Fixture;
+use howdah::functions::{count, exists};
+use howdah::prelude::*;
+use howdah::{Error, Filter, QueryBuilder};
+
+/// Two readers of two tenants, each with a note that is published and one that is not.
+#[derive(Entity, Clone, Debug)]
+#[filter(name = "tenant", condition = |r, tenant: i64| r.tenant().eq(tenant))]
+struct Reader {
+    #[primary_key(assigned)]
+    id: i64,
+    tenant: i64,
+    #[one_to_many(mapped_by = reader)]
+    notes: Collection<Remark>,
+}
+
+#[derive(Entity, Clone, Debug)]
+#[filter(name = "tenant", condition = |r, tenant: i64| r.tenant().eq(tenant))]
+#[filter(name = "published", condition = |r| r.published().eq(true), default = false)]
+struct Remark {
+    #[primary_key(assigned)]
+    id: i64,
+    tenant: i64,
+    published: bool,
+    #[many_to_one(inversed_by = notes)]
+    reader: Ref<Reader>,
+}
+
+async fn remarks() -> (Fixture, EntityManager) {
+    let fixture = Fixture::new(entities![Reader, Remark]).await;
+    let sql = "INSERT INTO reader (id, tenant) VALUES (1, 1), (2, 2);
+        INSERT INTO remark (id, tenant, published, reader_id) VALUES
+            (10, 1, true, 1), (11, 1, false, 1), (20, 2, true, 2), (21, 2, false, 2)";
+    fixture.database.execute(sql).await.unwrap();
+    fixture.forget();
+    let em = fixture.em();
+    em.set_filter_params("tenant", 1_i64);
+    (fixture, em)
+}
+
+async fn ids(query: QueryBuilder<Remark, i64>) -> Vec<i64> {
+    let mut ids = query.await.unwrap();
+    ids.sort_unstable();
+    ids
+}
+
+/// What a query says of filters holds wherever it becomes a part of another one, and only there.
+#[tokio::test]
+async fn a_part_has_the_filters_that_it_says() {
+    let (_fixture, em) = remarks().await;
+    let remarks = || em.query::<Remark>().select(|r| r.id());
+    let published = || remarks().with_filter("published", ());
+    let of_two = || remarks().with_filter("tenant", 2_i64);
+
+    assert_eq!(ids(remarks().filter(|r| r.id().is_in(published()))).await, [10]);
+    assert_eq!(ids(remarks().filter(|r| r.id().not_in(published()))).await, [11]);
+    assert!(ids(remarks().filter(|r| r.id().is_in(of_two()))).await.is_empty());
+    let own = em.query::<Remark>().filter(|r| r.id().eq(11)).with_filter("published", ());
+    assert!(ids(remarks().filter(|_| exists(own))).await.is_empty());
+    let found = em.find::<Remark>().filter(|r| r.id().is_in(published())).await.unwrap();
+    assert_eq!(found.iter().map(Managed::id).collect::<Vec<_>>(), [10]);
+    // What the query around it says holds for the part, too, which has the last word.
+    assert_eq!(ids(of_two().filter(|r| r.id().is_in(published()))).await, [20]);
+    assert_eq!(ids(remarks().without_filters().filter(|r| r.id().is_in(of_two()))).await, [20, 21]);
+    assert_eq!(ids(remarks().without_filters().filter(|r| r.id().is_in(published()))).await, [10, 20]);
+
+    assert_eq!(ids(remarks().union(of_two())).await, [10, 11, 20, 21]);
+    assert_eq!(ids(of_two().union(remarks())).await, [10, 11, 20, 21]);
+    assert_eq!(ids(published().union(of_two()).with_filter("published", ())).await, [10, 20]);
+    assert_eq!(ids(of_two().except(published().with_filter("tenant", 2_i64)).union(published())).await, [10, 21]);
+
+    let table = of_two().as_table();
+    let id = table.columns::<Remark>();
+    assert_eq!(ids(em.query_from::<Remark, _>(&table).select(|_| id)).await, [20, 21]);
+    let cte = published().as_cte("published_remarks");
+    let id = cte.columns::<Remark>();
+    let joined = em.query::<Remark>().without_filters().join_with(&cte, |r, id| r.id().gte(id));
+    assert_eq!(ids(joined.select(|_| id)).await, [10, 10, 10, 10, 20, 20]);
+    let tree = remarks().filter(|r| r.id().eq(10)).recursive_distinct("tree", |tree| {
+        let next = em.query::<Remark>().with_filter("tenant", 2_i64).with_filter("published", ());
+        next.join_with(tree, |r, id| r.id().gt(id)).select(|r| r.id())
+    });
+    let id = tree.columns::<Remark>();
+    assert_eq!(ids(em.query_from::<Remark, _>(&tree).select(|_| id)).await, [10, 20]);
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_whole_statement_is_refused_of_a_part() {
+    let (fixture, em) = remarks().await;
+    let part = || em.find::<Remark>().schema("archive").select(|r| r.id());
+    let ids = || em.query::<Remark>().select(|r| r.id());
+    let table = part().as_table();
+    let refused = [
+        ids().filter(|r| r.id().is_in(part())).await.unwrap_err(),
+        ids().union(em.find::<Remark>().comment("why").select(|r| r.id())).await.unwrap_err(),
+        em.query_from::<Remark, _>(&table).select(|_| count()).await.unwrap_err(),
+        ids()
+            .filter(|r| r.id().is_in(em.find::<Remark>().populate(|r| r.reader()).select(|r| r.id())))
+            .await
+            .unwrap_err(),
+        em.query_from::<Remark, _>(&em.find::<Remark>().populate(|r| r.reader()).select(|r| r.id()).as_cte("c"))
+            .select(|_| count())
+            .await
+            .unwrap_err(),
+        ids().filter(|r| r.id().is_in(ids().with_filter("nothing", ()))).await.unwrap_err(),
+    ];
+    for error in refused {
+        assert!(matches!(error, Error::Validation { .. }), "{error}");
+    }
+    em.add_filter(Filter::new::<Reader>("odd", |r| {
+        let all = Subquery::of::<Remark>().select(|r| r.reader().id());
+        r.id().is_in(all)
+    }));
+    // The condition of a filter sees all rows.
+    assert_eq!(em.query::<Reader>().without_filter("tenant").count().await.unwrap(), 2);
+    assert_eq!(fixture.statements().len(), 1);
+}
