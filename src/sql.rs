@@ -3,6 +3,7 @@
 //! Identifiers are always quoted, values are always bind parameters, and no statement's text depends on how many rows it
 //! carries: rows travel as one array a column (rule C4), so prepared statements are found again.
 
+mod common_table;
 mod comparison;
 mod condition;
 mod copy_in;

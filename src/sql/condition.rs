@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::common_table::WrittenCte;
 use super::expression::{Expression, OrderTerm};
 use super::key_condition::key_params;
 use super::output::Kept;
@@ -13,7 +14,6 @@ use super::parameter::Param;
 use super::row_filters::RowFilters;
 use super::scope::Scope;
 use super::select_list::Casts;
-use super::source::WrittenCte;
 use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;

@@ -101,7 +101,8 @@ pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Stateme
     Shape::of(entity).push(&mut writer, &mut list, &mut joins)?;
     let inner = statement.text.trim_end().trim_end_matches(';');
     // The line break ends a comment that the text may end with.
-    let mut text = format!("WITH \"plain rows\" AS (\n{inner}\n) SELECT {list} FROM ");
+    let rows = format!("\"plain rows\" AS (\n{inner}\n)");
+    let mut text = format!("SELECT {list} FROM ");
     if joins.is_empty() {
         text.push_str("\"plain rows\" AS t0");
     } else {
@@ -112,6 +113,7 @@ pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Stateme
         text.push_str(&joins);
         text.push_str(" ORDER BY t0.\"plain order\"");
     }
+    let text = writer.with(&rows, text);
     Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 

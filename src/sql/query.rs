@@ -176,18 +176,6 @@ pub(crate) fn exists_query(view: &View, query: &SelectQuery) -> Result<Statement
 }
 
 impl Writer<'_> {
-    /// The statement, with its common table expressions in front. It may begin with others, which may speak of them.
-    pub(super) fn statement(mut self, text: String) -> Statement {
-        let ctes: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
-        let recursive = if self.recursive { "RECURSIVE " } else { "" };
-        let text = match text.strip_prefix("WITH ") {
-            _ if ctes.is_empty() => text,
-            Some(others) => format!("WITH {recursive}{}, {others}", ctes.join(", ")),
-            None => format!("WITH {recursive}{} {text}", ctes.join(", ")),
-        };
-        Statement { text: self.view().finish(text), params: self.into_params() }
-    }
-
     fn outermost(&mut self, query: &SelectQuery) -> Result<String, Error> {
         let entity = self.metadata().of(query.selection.meta)?;
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);

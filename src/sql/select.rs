@@ -75,7 +75,7 @@ pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Sha
 }
 
 /// `FROM … WHERE …` of a find, without what does not change which rows there are.
-fn from_where<'a>(view: &'a View, plan: &Selection) -> Result<(String, Writer<'a>), Error> {
+fn from_where<'v>(view: &'v View, plan: &Selection) -> Result<(String, Writer<'v>), Error> {
     let entity = view.of(plan.meta)?;
     let mut writer = Writer::new(view);
     let seen = writer.seen(ROOT, entity)?;
@@ -123,7 +123,7 @@ pub(crate) fn select_by_key(
         let mut by_key = String::new();
         push_key_match(&mut by_key, &entity.key);
         seen.push_where(&mut text, &[&by_key]);
-        Ok(text)
+        Ok(writer.with("", text))
     })?;
     Ok(Statement { text, params: writer.into_params() })
 }

@@ -4,7 +4,7 @@ use crate::library::*;
 use crate::support::Fixture;
 use howdah::functions::{count, exists};
 use howdah::prelude::*;
-use howdah::{Error, Filter, QueryBuilder};
+use howdah::{Error, Filter, LoadStrategy, QueryBuilder};
 
 /// Two readers of two tenants, each with a note that is published and one that is not.
 #[derive(Entity, Clone, Debug)]
@@ -117,4 +117,100 @@ async fn what_is_said_of_a_whole_statement_is_refused_of_a_part() {
     // The condition of a filter sees all rows.
     assert_eq!(em.query::<Reader>().without_filter("tenant").count().await.unwrap(), 2);
     assert_eq!(fixture.statements().len(), 1);
+}
+
+/// Orlando has 134 pages, The Waves 324, both by Virginia (1); Lavinia 280, by Ursula (2).
+async fn books() -> Fixture {
+    let fixture = Fixture::new(library()).await;
+    let sql =
+        "INSERT INTO author (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'Virginia'), (2, 'Ursula'), (3, 'Mary');
+        INSERT INTO book (id, title, pages, version, author_id) OVERRIDING SYSTEM VALUE VALUES
+            (1, 'Orlando', 134, 1, 1), (2, 'The Waves', 324, 1, 1), (3, 'Lavinia', 280, 1, 2);
+        INSERT INTO tag VALUES ('00000000-0000-7000-8000-000000000001', 'novel');
+        INSERT INTO book_tags (book_id, tag_id) SELECT 3, id FROM tag";
+    fixture.database.execute(sql).await.unwrap();
+    fixture.forget();
+    fixture
+}
+
+fn names(authors: &[Managed<Author>]) -> Vec<String> {
+    authors.iter().map(|author| author.read().name.clone()).collect()
+}
+
+/// A common table expression stands in front of whatever statement uses it, with its values.
+#[tokio::test]
+async fn common_table_expressions_are_part_of_every_statement() {
+    let fixture = books().await;
+    let em = fixture.em();
+    for name in ["long_books", "u", "p0", "s"] {
+        let long = em.query::<Book>().filter(|b| b.pages().gt(300)).select(|b| b.author().id()).as_cte(name);
+        let authors = || {
+            let author = long.columns::<Book>();
+            em.query_from::<Book, _>(&long).select(|_| author)
+        };
+        let found = || em.find::<Author>().filter(|a| a.id().is_in(authors())).order_by(|a| a.name().asc());
+        assert_eq!(names(&found().await.unwrap()), ["Virginia"], "{name}");
+        assert_eq!(found().count().await.unwrap(), 1);
+        assert!(found().exists().await.unwrap());
+        assert_eq!(found().find_and_count().await.unwrap().1, 1);
+        assert_eq!(found().cursor().first(1).await.unwrap().items.len(), 1);
+        let other = em.find::<Author>().filter(|a| a.id().not_in(authors()) & a.books().tags().name().eq("novel"));
+        for strategy in [LoadStrategy::Balanced, LoadStrategy::Joined, LoadStrategy::Pipelined, LoadStrategy::SelectIn]
+        {
+            let em = fixture.em();
+            let find = em.find::<Author>().filter(|a| a.id().is_in(authors())).populate(|a| a.books());
+            let found = find.strategy(strategy).await.unwrap();
+            assert_eq!(found[0].read().books.items().unwrap().len(), 2, "{strategy:?}");
+            let find = em.find::<Author>().order_by(|a| a.id().asc());
+            let find = find.populate(|a| a.books().with(|books| books.filter(|b| b.author().id().is_in(authors()))));
+            let found = find.strategy(strategy).await.unwrap();
+            let counts: Vec<usize> = found.iter().map(|a| a.read().books.items().unwrap().len()).collect();
+            assert_eq!(counts, [2, 0, 0], "{strategy:?}");
+        }
+        assert_eq!(names(&other.await.unwrap()), ["Ursula"]);
+
+        // What needs joins is written a second time, with the values of the first.
+        let update =
+            em.native_update::<Book>().filter(|b| b.author().id().is_in(authors()) & b.author().name().eq("Virginia"));
+        assert_eq!(update.set(|b| b.pages(), b().pages() + 1).await.unwrap(), 2);
+        let mary = em.upsert(NewAuthor { name: "Mary".into() }.with(|a| a.born = Some(1797))).on_conflict(|a| a.name());
+        let mary = mary.r#where(|a| a.id().not_in(authors())).await.unwrap();
+        assert_eq!(mary.read().born, Some(1797));
+        em.transactional(async |em| {
+            let written = em.native_update::<Author>().filter(|a| a.id().is_in(authors())).set(|a| a.born(), 1882);
+            assert_eq!(names(&written.returning().await?), ["Virginia"]);
+            let author = long.columns::<Book>();
+            let joined = em.query::<Book>().join_with(&long, |b, author| b.author().id().eq(author));
+            assert_eq!(joined.filter(|_| author.gt(0)).delete().await?, 2);
+            Err::<(), Error>(Error::TransactionRollbackOnly)
+        })
+        .await
+        .unwrap_err();
+    }
+    assert_eq!(fixture.rows("SELECT id, pages FROM book ORDER BY id").await, ["1|138", "2|328", "3|280"]);
+}
+
+fn b() -> BookFields<Book> {
+    Book::fields()
+}
+
+/// The condition of a filter may use one, too.
+#[tokio::test]
+async fn a_filter_may_use_a_common_table_expression() {
+    let fixture = books().await;
+    let em = fixture.em();
+    let long = em.query::<Book>().filter(|b| b.pages().gt(300)).select(|b| b.author().id()).as_cte("long_books");
+    let source = em.clone();
+    em.add_filter(Filter::new::<Author>("prolific", move |a| {
+        let author = long.columns::<Book>();
+        a.id().is_in(source.query_from::<Book, _>(&long).select(|_| author))
+    }));
+    assert_eq!(names(&em.find_all::<Author>().await.unwrap()), ["Virginia"]);
+    assert!(em.find_one::<Author>(1, ["books"]).await.unwrap().is_some());
+    assert!(em.find_one::<Author>(2, ()).await.unwrap().is_none());
+    let book = em.find_one_or_fail::<Book>(3, ["author"]).await.unwrap();
+    assert!(book.read().author.get().is_err());
+    let plain = em.sql("SELECT * FROM author WHERE id = ?", &[&1_i64]).into_entities::<Author>();
+    assert_eq!(names(&plain.await.unwrap()), ["Virginia"]);
+    assert_eq!(em.native_delete::<Author>().filter(|a| a.name().eq("Mary")).await.unwrap(), 0);
 }
