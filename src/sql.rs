@@ -34,6 +34,7 @@ mod query;
 mod related;
 mod restriction;
 mod returning;
+mod root_rows;
 mod row_filters;
 mod scalar;
 mod scope;

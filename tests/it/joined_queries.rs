@@ -2,9 +2,9 @@
 
 use crate::library::*;
 use crate::support::Fixture;
-use howdah::Error;
 use howdah::functions::count_distinct;
 use howdah::prelude::*;
+use howdah::{Alias, Error, LockMode};
 
 /// Virginia mentors Ursula, who mentors Naomi; Mary has no books.
 async fn shop() -> Fixture {
@@ -71,4 +71,59 @@ async fn an_aggregate_is_of_the_rows_of_one_relation() {
     assert_eq!(titles.order_by(|a| a.id().asc()).await.unwrap(), [2, 3, 2, 0]);
     let sum = query().select(|a| (a.books().pages() + a.mentor().born()).sum()).order_by(|a| a.id().asc());
     assert_eq!(sum.await.unwrap(), [None, Some(4385), Some(2270), None]);
+}
+
+fn ids(authors: Vec<Managed<Author>>) -> Vec<i64> {
+    authors.iter().map(Managed::id).collect()
+}
+
+/// E3: limits apply to root rows, also with joined to-many.
+#[tokio::test]
+async fn e3_a_limit_is_one_of_entities_whatever_is_joined() {
+    let fixture = shop().await;
+    let em = fixture.em();
+    let authors = || em.query::<Author>().join(|a| a.books()).order_by(|a| a.id().asc());
+    assert_eq!(ids(authors().limit(2).await.unwrap()), [1, 2]);
+    let expected = r#"SELECT t0."id", t0."name", t0."born", i4."id", t0."mentor_id" FROM "author" AS t0 JOIN (SELECT k0, min(r.n) FROM (SELECT t0."id", row_number() OVER (ORDER BY t0."id") FROM "author" AS t0 JOIN "book" AS t1 ON t1."author_id" = t0."id") AS r(k0, n) GROUP BY k0 ORDER BY min(r.n) LIMIT $1::int8) AS q(k0, n) ON t0."id" = q.k0 LEFT JOIN "profile" AS i4 ON i4."author_id" = t0."id" ORDER BY q.n"#;
+    assert_eq!(fixture.statements(), [expected]);
+    assert_eq!(ids(authors().offset(1).await.unwrap()), [2, 3]);
+    assert_eq!(ids(authors().limit(1).offset(2).await.unwrap()), [3]);
+    assert!(authors().limit(5).offset(3).await.unwrap().is_empty());
+    assert_eq!(authors().first().await.unwrap().unwrap().id(), 1);
+    // Counted as they come.
+    for query in [authors(), authors().limit(2), authors().offset(1), authors().limit(0), authors().distinct()] {
+        let length = u64::try_from(query.clone().await.unwrap().len()).unwrap();
+        assert_eq!(query.clone().count().await.unwrap(), length, "{query:?}");
+        assert_eq!(query.exists().await.unwrap(), length > 0);
+    }
+    assert!(!authors().offset(3).exists().await.unwrap());
+
+    // Ordered by what is joined, an entity stands at the first of its rows.
+    let by_title = || em.query::<Author>().join(|a| a.books()).filter(|a| a.books().pages().gt(200));
+    assert_eq!(ids(by_title().order_by(|a| a.books().title().asc()).limit(2).await.unwrap()), [2, 3]);
+    assert_eq!(ids(by_title().order_by(|a| a.books().title().desc()).limit(2).await.unwrap()), [1, 3]);
+    let distinct = by_title().distinct().order_by(|a| a.books().title().desc());
+    assert_eq!(ids(distinct.limit(2).await.unwrap()), [1, 3]);
+    let grouped = authors().group_by(|a| a.id()).having(|a| a.books().id().count().gt(1));
+    assert_eq!(ids(grouped.limit(2).await.unwrap()), [1, 2]);
+    let first = authors().distinct_on(|a| a.id()).order_by(|a| a.books().title().asc());
+    assert_eq!(ids(first.limit(2).await.unwrap()), [1, 2]);
+    let other = Alias::<Author>::new();
+    let elder = em.query::<Author>().join_with(&other, |a, other| other.born().lt(a.born()));
+    assert_eq!(ids(elder.order_by(|a| a.id().desc()).limit(2).await.unwrap()), [3, 2]);
+
+    // To-one relations and selected values are rows as they are.
+    let mentored = em.query::<Author>().join(|a| a.mentor()).order_by(|a| a.id().asc()).limit(1);
+    assert!(!mentored.to_sql().unwrap().text.contains("row_number"));
+    assert_eq!(ids(mentored.await.unwrap()), [2]);
+    let values = authors().select(|a| a.id()).limit(2);
+    assert_eq!(values.await.unwrap(), [1, 1]);
+    let locked = authors().limit(1).lock(LockMode::PessimisticWrite).await.unwrap_err();
+    assert!(matches!(locked, Error::Validation { entity: Some("Author"), .. }), "{locked}");
+
+    // So they are where entities are changed, and combined.
+    let update = authors().limit(2).update().set(|a| a.born(), 1);
+    assert_eq!(update.await.unwrap(), 2);
+    let both = authors().limit(2).union(em.query::<Author>().filter(|a| a.id().eq(4)));
+    assert_eq!(ids(both.order_by(|a| a.id().asc()).await.unwrap()), [1, 2, 4]);
 }
