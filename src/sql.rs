@@ -4,6 +4,7 @@
 //! carries: rows travel as one array a column (rule C4), so prepared statements are found again.
 
 mod common_table;
+mod compared;
 mod comparison;
 mod condition;
 mod copy_in;

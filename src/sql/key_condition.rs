@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::compared::{key_param, push_key_param};
 use super::condition::{Writer, not_a_relation};
-use super::identifier::{push_cast, push_joined};
+use super::identifier::push_joined;
 use super::parameter::{Param, key_arrays};
 use super::placed::{Placed, placed, push_any_of};
 use super::scope::Scope;
@@ -101,9 +102,9 @@ impl<'a> Writer<'a> {
     fn push_key(&mut self, columns: &[Placed<'_>], key: &Key, out: &mut String) {
         out.push('(');
         push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
-            self.params.push(Param::key_part(column.pg, part));
-            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
-            push_cast(out, column.sql_type);
+            self.params.push(key_param(column.pg, column.sql_type, part));
+            out.push_str(&column.text);
+            push_key_param(out, self.params.len(), column.pg, column.sql_type);
         });
         out.push(')');
     }

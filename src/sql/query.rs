@@ -305,7 +305,7 @@ impl Writer<'_> {
         query: &SelectQuery,
         listing: Listing,
     ) -> Result<(String, usize), Error> {
-        self.shares |= !query.group_by.is_empty() || matches!(query.distinct, Distinct::On(_));
+        self.shares |= !query.group_by.is_empty() || !matches!(query.distinct, Distinct::All);
         let plan = &query.selection;
         let entity = self.metadata().of(plan.meta)?;
         let alias = scope.alias().to_owned();

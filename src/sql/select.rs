@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::compared::{key_param, push_key_param};
 use super::condition::Writer;
 use super::expression::Selection;
-use super::identifier::{push_cast, push_column, push_joined, push_list};
+use super::identifier::{push_column, push_joined, push_list};
 use super::lock::push_lock;
 use super::parameter::{Param, Statement};
 use super::scope::Scope;
@@ -130,14 +131,13 @@ pub(crate) fn select_by_key(
 
 /// The parts of a key as parameters.
 pub(super) fn key_parts(columns: &[KeyColumnDef], key: &Key) -> Vec<Param> {
-    columns.iter().zip(key.parts()).map(|(column, part)| Param::key_part(column.pg, part)).collect()
+    columns.iter().zip(key.parts()).map(|(column, part)| key_param(column.pg, column.sql_type.as_ref(), part)).collect()
 }
 
 /// Appends the condition that columns of the selected entity are those of the key in the first parameters.
 pub(super) fn push_key_match(out: &mut String, columns: &[KeyColumnDef]) {
     push_joined(out, " AND ", columns.iter().enumerate(), |out, (index, column)| {
         push_column(out, ROOT, &column.name);
-        let _ = write!(out, " = ${}::{}", index + 1, column.pg.name);
-        push_cast(out, column.sql_type.as_ref());
+        push_key_param(out, index + 1, column.pg, column.sql_type.as_ref());
     });
 }
