@@ -19,7 +19,9 @@ use crate::metadata::PropertyMeta;
 impl SelectQuery {
     /// Whether it is of entities that may come more than once.
     pub(super) fn repeats_entities(&self) -> bool {
-        matches!(self.list, SelectList::Entity | SelectList::Keys) && self.combined.is_none() && self.joins.iter().any(Join::multiplies)
+        matches!(self.list, SelectList::Entity | SelectList::Keys)
+            && self.combined.is_none()
+            && self.joins.iter().any(Join::multiplies)
     }
 
     /// Whether only some of the rows are asked for.

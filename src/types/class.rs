@@ -20,8 +20,7 @@ pub trait OrderedType: ScalarType {}
 /// A scalar that PostgreSQL has `min` and `max` of: it has an order, and is neither `bool`, `Uuid` nor bytes.
 #[diagnostic::on_unimplemented(
     message = "PostgreSQL has no smallest and greatest of `{Self}` values",
-    label = "min() and max() are of numbers, text, times, enums and arrays",
-    note = "order by the column and take the first row, or cast it to text"
+    label = "min() and max() are of numbers, text, times, enums and arrays"
 )]
 pub trait MinMaxType: OrderedType {}
 

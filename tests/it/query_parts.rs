@@ -178,7 +178,7 @@ async fn common_table_expressions_are_part_of_every_statement() {
         assert_eq!(mary.read().born, Some(1797));
         em.transactional(async |em| {
             let written = em.native_update::<Author>().filter(|a| a.id().is_in(authors())).set(|a| a.born(), 1882);
-            assert_eq!(names(&written.returning().await?), ["Virginia"]);
+            assert_eq!(names(&written.returning_entities().await?), ["Virginia"]);
             let author = long.columns::<Book>();
             let joined = em.query::<Book>().join_with(&long, |b, author| b.author().id().eq(author));
             assert_eq!(joined.filter(|_| author.gt(0)).delete().await?, 2);
