@@ -72,6 +72,11 @@ impl<'a> Writer<'a> {
         self.view
     }
 
+    /// What is written from now on sees this.
+    pub(super) const fn look_through(&mut self, view: &'a View) {
+        self.view = view;
+    }
+
     pub(super) fn metadata(&self) -> &'a Metadata {
         self.view
     }

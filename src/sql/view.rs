@@ -36,6 +36,11 @@ impl View {
         self
     }
 
+    /// The same, with all tables where their entities are.
+    pub(super) fn in_own_schema(&self) -> Self {
+        Self { moved: None, ..self.clone() }
+    }
+
     /// Puts a comment in front of every statement.
     pub(crate) fn commented(mut self, comment: &str) -> Self {
         self.comment = Some(comment_of(comment).into());

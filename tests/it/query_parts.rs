@@ -4,7 +4,7 @@ use crate::library::*;
 use crate::support::Fixture;
 use howdah::functions::{count, exists};
 use howdah::prelude::*;
-use howdah::{Error, Filter, LoadStrategy, QueryBuilder};
+use howdah::{Error, Filter, LoadStrategy, LockMode, QueryBuilder};
 
 /// Two readers of two tenants, each with a note that is published and one that is not.
 #[derive(Entity, Clone, Debug)]
@@ -213,4 +213,43 @@ async fn a_filter_may_use_a_common_table_expression() {
     let plain = em.sql("SELECT * FROM author WHERE id = ?", &[&1_i64]).into_entities::<Author>();
     assert_eq!(names(&plain.await.unwrap()), ["Virginia"]);
     assert_eq!(em.native_delete::<Author>().filter(|a| a.name().eq("Mary")).await.unwrap(), 0);
+}
+
+/// A part is locked where it stands: the next of a queue that nobody else is working on.
+#[tokio::test]
+async fn a_part_that_is_locked_skips_what_others_have_locked() {
+    let fixture = books().await;
+    let next = |em: &EntityManager| {
+        let free = em.query::<Book>().order_by(|b| b.id().asc()).limit(1).lock(LockMode::PessimisticPartialWrite);
+        em.native_update::<Book>().filter(|b| b.id().is_in(free.select(|b| b.id()))).set(|b| b.pages(), 1)
+    };
+    let (one, other) = (fixture.em(), fixture.em());
+    one.begin().await.unwrap();
+    assert_eq!(next(&one).returning(|b| b.id()).await.unwrap(), [1]);
+    assert!(fixture.statements()[0].contains("FOR UPDATE OF t1 SKIP LOCKED"));
+    assert_eq!(next(&other).returning(|b| b.id()).await.unwrap(), [2]);
+    one.rollback().await.unwrap();
+    assert_eq!(next(&other).returning(|b| b.id()).await.unwrap(), [1]);
+    let ids = || other.query::<Book>().select(|b| b.id());
+    let refused = ids().union(ids().lock(LockMode::PessimisticWrite)).await.unwrap_err();
+    assert!(matches!(refused, Error::Validation { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn rows_of_another_schema_go_into_the_table_of_the_entity() {
+    let fixture = books().await;
+    let sql =
+        "CREATE SCHEMA archive; CREATE TABLE archive.author AS SELECT 9::bigint AS id, 'Mary' AS name, 1797 AS born, \
+               NULL::bigint AS mentor_id UNION ALL SELECT 10, 'Emily', 1818, NULL;
+               ALTER TABLE author ALTER id RESTART WITH 100";
+    fixture.database.execute(sql).await.unwrap();
+    let em = fixture.em();
+    let old = em.find::<Author>().schema("archive").select(|a| (a.name(), a.born()));
+    let insert = old.insert_into::<Author, _>(|a| (a.name(), a.born())).on_conflict(|a| a.name());
+    assert_eq!(insert.returning_entities().await.unwrap().len(), 2);
+    assert_eq!(
+        fixture.rows("SELECT name, born FROM author ORDER BY name").await,
+        ["Emily|1818", "Mary|1797", "Ursula|~", "Virginia|~"]
+    );
+    assert_eq!(fixture.rows("SELECT count(*) FROM archive.author").await, ["2"]);
 }
