@@ -130,8 +130,8 @@ pub use schema::Schema;
 pub use sql::transaction::{IsolationLevel, TransactionOptions};
 pub use types::{
     ArrayElement, ArrayType, ColumnReader, ConversionError, DbEnum, EntityKey, EnumMeta, EnumStorage, FromRow, Json,
-    JsonScalar, JsonType, Key, KeyFrom, KeyPart, MeasuredType, NumericType, Operand, OrderedType, PgType, Projection,
-    RowReader, RowValue, ScalarType, SqlValue, TemporalType, TextType, Version, VersionType,
+    JsonScalar, JsonType, Key, KeyFrom, KeyPart, MeasuredType, MinMaxType, NumericType, Operand, OrderedType, PgType,
+    Projection, RowReader, RowValue, ScalarType, SqlValue, TemporalType, TextType, Version, VersionType,
 };
 
 /// The list of entities for [`OrmBuilder::entities`]: `entities![User, Post]`.

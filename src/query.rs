@@ -59,6 +59,7 @@ mod strategy;
 mod subquery;
 mod window;
 
+pub(crate) use crate::sql::{FilterOptions, FilterParams};
 pub use aggregate::{Aggregated, Summable};
 pub(crate) use assign::Assignment;
 pub use assign::{Assign, ColumnValue};
@@ -71,7 +72,6 @@ pub use derived::{Alias, DerivedTable, JoinPath, JoinSource, OutputRow};
 pub use equal_to::EqualTo;
 pub use expr::{Expr, IntoExpr};
 pub use filter::Filter;
-pub(crate) use filter::{FilterOptions, FilterParams};
 pub(crate) use find::{FindOptions, FindPlan};
 pub use flush_mode::FlushMode;
 pub use insert_columns::InsertColumns;

@@ -3,6 +3,8 @@
 //! Identifiers are always quoted, values are always bind parameters, and no statement's text depends on how many rows it
 //! carries: rows travel as one array a column (rule C4), so prepared statements are found again.
 
+mod common_table;
+mod compared;
 mod comparison;
 mod condition;
 mod copy_in;
@@ -11,12 +13,14 @@ pub(crate) mod ddl;
 mod delete;
 mod entity_set;
 mod expression;
+mod filter_options;
 mod guard;
 mod identifier;
 mod insert;
 mod insert_rows;
 mod key_condition;
 mod keys;
+mod lexer;
 mod lock;
 mod mentions;
 mod native;
@@ -32,6 +36,7 @@ mod query;
 mod related;
 mod restriction;
 mod returning;
+mod root_rows;
 mod row_filters;
 mod scalar;
 mod scope;
@@ -54,10 +59,12 @@ pub(crate) use copy_in::{CopyFormat, CopyRow, copy_in, row_in_context};
 pub(crate) use cursor::{close, declare, fetch, is_of_a_cursor};
 pub(crate) use delete::{delete, delete_by_keys};
 pub(crate) use expression::{Expression, Operator, OrderTerm, Quantifier, Selection, ValueType};
+pub(crate) use filter_options::{FilterOptions, FilterParams, next_number as next_filter_number};
 pub(crate) use guard::{GuardFailure, Intake, guard_failure, stale_rows};
 pub(crate) use insert::insert;
 pub(crate) use insert_rows::{Fill, Insert, InsertConflict, insert_select, insert_values};
 pub(crate) use keys::{NEXT_KEYS, default_values, generated_key, table_name};
+pub(crate) use lexer::{Token, ends_in_comment, token};
 pub(crate) use lock::{LockStrength, LockWait, RowLock, row};
 pub(crate) use mentions::Mentions;
 pub(crate) use native::{Rows, SetProperty, SetValue, native_delete, native_update};

@@ -25,7 +25,8 @@ mod version;
 
 pub(crate) use array::for_each_element;
 pub use class::{
-    ArrayElement, ArrayType, JsonScalar, JsonType, MeasuredType, NumericType, OrderedType, TemporalType, TextType,
+    ArrayElement, ArrayType, JsonScalar, JsonType, MeasuredType, MinMaxType, NumericType, OrderedType, TemporalType,
+    TextType,
 };
 pub use column_reader::ColumnReader;
 pub use enumeration::{DbEnum, EnumMeta, EnumStorage, OrderedEnum};

@@ -38,7 +38,7 @@ pub(crate) use bind::{CUT, bind, bind_stale};
 pub(crate) use change_set::{ChangeKind, ChangeSet, TableName, collect};
 pub(crate) use commit_order::CommitOrder;
 pub(crate) use identity_map::IdentityMap;
-pub(crate) use merge::{adopt_next_version, forget_lazy, merge};
+pub(crate) use merge::{forget_lazy, merge};
 pub(crate) use outcome::{Outcome, keys_in, stale, suppressed};
 use own_versions::OwnVersions;
 pub(crate) use plan::{Allocation, KeyFacts, Plan, PlannedStatement, plan};

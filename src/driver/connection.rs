@@ -144,6 +144,11 @@ impl Connection {
         self.client.batch_execute(text).await.map_err(|error| self.error(error))
     }
 
+    /// Waits until the server has answered everything that was sent, or the connection is lost.
+    pub(super) async fn drained(&self) {
+        let _ = self.client.batch_execute("").await;
+    }
+
     /// The driver's connection.
     pub(super) fn client(&self) -> &tokio_postgres::Client {
         &self.client

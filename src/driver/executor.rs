@@ -90,6 +90,14 @@ impl Executor {
         }
     }
 
+    /// Waits until the server has answered everything that was sent, or the connection is lost.
+    pub(crate) async fn drained(&self) {
+        match self {
+            Self::Pooled(connection) => connection.drained().await,
+            Self::Transaction(transaction) => transaction.connection().drained().await,
+        }
+    }
+
     /// Has the connection closed instead of given to somebody else, once it is not used here any more. The connection of a
     /// transaction is ended by it.
     pub(crate) fn give_up(&self) {

@@ -16,7 +16,6 @@ mod written_rows;
 
 pub use copy::CopyItem;
 pub use native::{NativeDelete, NativeUpdate};
-pub(in crate::manager) use native_plan::check_own_schema;
 pub use returning::Returning;
 pub use upsert::Upsert;
 

@@ -11,22 +11,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use super::EntityManager;
 use super::session::Session;
 use crate::entity::Entity;
 use crate::error::Error;
-use crate::metadata::{EntityDef, Metadata};
+use crate::metadata::Metadata;
 use crate::orm::Orm;
 use crate::sql::{Mentions, Statement};
 use crate::unit_of_work::TableName;
 
 mod memory;
 mod rows;
+mod written;
 
 pub use memory::MemoryCache;
 pub(super) use rows::{Answered, CachedRows, Chunk, Recorder};
+pub(super) use written::{WrittenTables, may_write};
 
 /// Why a store could not do what it was asked to.
 pub type CacheError = Box<dyn std::error::Error + Send + Sync>;
@@ -48,8 +50,8 @@ pub struct CacheEntry<'a> {
 
 /// A store for results. One store may serve several programs, if it is a server of its own.
 ///
-/// An error is logged, and the query asks the database: a store that is not there makes nothing fail. Results that could
-/// not be invalidated stay until their time is over.
+/// An error is logged, and the query asks the database: a store that is not there makes nothing fail. What could not be
+/// invalidated is invalidated before the next result is asked for, as soon as the store can be told.
 #[async_trait]
 pub trait ResultCache: fmt::Debug + Send + Sync + 'static {
     /// What is kept under a key.
@@ -87,8 +89,8 @@ pub(crate) struct Results {
     is_used: AtomicBool,
     /// How often something was invalidated: what was asked before must not be stored behind it.
     moment: AtomicU64,
-    /// Tables that were written and the store has not been told of.
-    written: Mutex<FxHashSet<String>>,
+    /// Tables that were written and the store has not been told of, and the moment when that was.
+    written: Mutex<FxHashMap<String, u64>>,
 }
 
 impl Results {
@@ -100,30 +102,36 @@ impl Results {
     }
 
     /// Whether it matters what is written.
-    fn is_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         self.is_used.load(Ordering::Acquire)
     }
 
     /// Notes tables that were written, after COMMIT.
     fn write(&self, tables: impl IntoIterator<Item = String>) {
-        self.written.lock().extend(tables);
-        self.moment.fetch_add(1, Ordering::AcqRel);
+        let mut written = self.written.lock();
+        let moment = self.moment.fetch_add(1, Ordering::AcqRel) + 1;
+        written.extend(tables.into_iter().map(|table| (table, moment)));
     }
 
-    /// Tells the store what was written.
+    /// Tells the store what was written. If it cannot be told, it is told the next time.
     async fn settle(&self) {
         // Taken out when it is done: whoever else comes waits for nothing, and tells it once more.
-        let tags: Vec<String> = self.written.lock().iter().cloned().collect();
-        if tags.is_empty() {
+        let told: Vec<(String, u64)> = self.written.lock().iter().map(|(tag, moment)| (tag.clone(), *moment)).collect();
+        if told.is_empty() {
             return;
         }
+        let tags: Vec<String> = told.iter().map(|(tag, _)| tag.clone()).collect();
         if let Err(error) = self.store.invalidate(&tags).await {
             tracing::warn!(target: "howdah", %error, "cached results could not be invalidated");
+            return;
         }
         let mut written = self.written.lock();
-        tags.iter().for_each(|tag| {
-            written.remove(tag);
-        });
+        for (tag, moment) in told {
+            // What was written again in the meantime is told again.
+            if written.get(&tag) == Some(&moment) {
+                written.remove(&tag);
+            }
+        }
     }
 
     async fn clear(&self) -> Result<(), Error> {
@@ -174,8 +182,9 @@ impl Results {
             tracing::warn!(target: "howdah", %error, "a result could not be cached");
         }
         // Written in between: it may have come behind the invalidation.
-        if is_late() && self.store.invalidate(tags).await.is_err() {
-            tracing::warn!(target: "howdah", "cached results could not be invalidated");
+        if is_late() {
+            self.write(tags.iter().cloned());
+            self.settle().await;
         }
     }
 }
@@ -198,99 +207,7 @@ fn tables_in(metadata: &Metadata, text: &str) -> Vec<String> {
     tags
 }
 
-/// Adds tables whose rows the server may change along with those of the others, by the actions of foreign keys.
-fn push_affected(metadata: &Metadata, tags: &mut Vec<String>, deletes: bool, updates: bool) {
-    let tag_of = |entity: &EntityDef| tag((entity.schema.as_deref(), &entity.table));
-    let mut from = 0;
-    while from < tags.len() {
-        let until = tags.len();
-        for entity in &metadata.entities {
-            for (_, relation) in entity.relations() {
-                let acts = (deletes && relation.meta.on_delete.is_some()) || (updates && relation.on_update.is_some());
-                let is_hit = |entity: &EntityDef| tags[from..until].contains(&tag_of(entity));
-                let affected = match &relation.pivot {
-                    Some(pivot) if (deletes || updates) && is_hit(entity) => {
-                        tag((pivot.schema.as_deref(), &pivot.table))
-                    }
-                    None if relation.is_owning_to_one() && acts && is_hit(metadata.target(relation)) => tag_of(entity),
-                    _ => continue,
-                };
-                if !tags.contains(&affected) {
-                    tags.push(affected);
-                }
-            }
-        }
-        from = until;
-    }
-}
-
-/// The tables that an open transaction has written: they count as written when it has ended.
-pub(super) struct WrittenTables {
-    results: Arc<Results>,
-    tables: FxHashSet<String>,
-}
-
-impl WrittenTables {
-    pub(super) fn new(results: &Arc<Results>) -> Self {
-        Self { results: Arc::clone(results), tables: FxHashSet::default() }
-    }
-}
-
-impl Drop for WrittenTables {
-    /// Also when it was rolled back: nobody knows that for certain in all cases, and it costs no more than a query.
-    fn drop(&mut self) {
-        if !self.tables.is_empty() {
-            self.results.write(std::mem::take(&mut self.tables));
-        }
-    }
-}
-
 impl Session {
-    /// Notes what a flush has written.
-    pub(super) fn wrote_tables<'t>(&self, tables: impl FnOnce() -> FxHashSet<TableName<'t>>) {
-        if self.orm.results.is_used() {
-            self.wrote_tags(tables().into_iter().map(tag).collect());
-        }
-    }
-
-    /// Notes what a statement of the user's own may have written.
-    pub(super) fn wrote_with(&self, text: &str) {
-        self.wrote_tags(self.tags_written_with(text));
-    }
-
-    /// The tables that a statement of the user's own may write, as far as that matters.
-    fn tags_written_with(&self, text: &str) -> Vec<String> {
-        if !self.orm.results.is_used() || !may_write(text) {
-            return Vec::new();
-        }
-        let (metadata, mentions) = (&self.orm.metadata, Mentions::of(text));
-        let mut tags = tables_in(metadata, text);
-        let has = |verbs: &[&str]| verbs.iter().any(|verb| mentions.names(None, verb));
-        let deletes = has(&["delete", "merge", "truncate"]);
-        push_affected(metadata, &mut tags, deletes, has(&["update", "merge"]));
-        tags
-    }
-
-    /// Notes that a statement of the user's own is sent: whatever its text, it may call a function that writes. Results of the tables
-    /// that it writes by its text are forgotten when the answer is there, or nobody waits for it any more.
-    pub(super) fn sends(&self, statement: &Statement) -> SentStatement<'_> {
-        self.wrote_directly();
-        let mut written = WrittenTables::new(&self.orm.results);
-        let tags = self.tags_written_with(&statement.text);
-        match &mut *self.open.lock() {
-            Some(open) => open.written.tables.extend(tags),
-            None => written.tables.extend(tags),
-        }
-        SentStatement { session: self, written }
-    }
-
-    fn wrote_tags(&self, tags: Vec<String>) {
-        match &mut *self.open.lock() {
-            Some(open) => open.written.tables.extend(tags),
-            None => self.orm.results.write(tags),
-        }
-    }
-
     /// Tells the result cache what was written, if it was committed.
     pub(super) async fn settle_results(&self) {
         if self.orm.results.is_used() {
@@ -363,28 +280,6 @@ impl Orm {
     }
 }
 
-/// A statement of the user's own that is under way.
-pub(super) struct SentStatement<'a> {
-    session: &'a Session,
-    written: WrittenTables,
-}
-
-impl SentStatement<'_> {
-    /// It is answered.
-    pub(super) async fn answered(self) {
-        self.session.wrote_directly();
-        drop(self.written);
-        self.session.settle_results().await;
-    }
-}
-
-/// Whether the text of a statement has a verb that writes.
-pub(super) fn may_write(text: &str) -> bool {
-    let mentions = Mentions::of(text);
-    let verbs = ["insert", "update", "delete", "merge", "truncate", "copy", "drop", "alter", "call", "do"];
-    verbs.iter().any(|verb| mentions.names(None, verb))
-}
-
 impl EntityManager {
     /// Forgets all results that are kept for the managers of this [`Orm`].
     ///
@@ -400,5 +295,86 @@ impl EntityManager {
             self.session.orm.results.write([tag((entity.schema.as_deref(), &entity.table))]);
             self.session.orm.results.settle().await;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::FutureExt;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// A store that notes what is invalidated; the first time it takes as long as it has no permit.
+    #[derive(Debug)]
+    struct Store {
+        invalidated: Mutex<Vec<String>>,
+        broken: AtomicUsize,
+        permits: Semaphore,
+    }
+
+    #[derive(Clone, Debug)]
+    struct Shared(Arc<Store>);
+
+    #[async_trait]
+    impl ResultCache for Shared {
+        async fn get(&self, _: &[u8]) -> Result<Option<Arc<[u8]>>, CacheError> {
+            Ok(None)
+        }
+
+        async fn set(&self, _: CacheEntry<'_>) -> Result<(), CacheError> {
+            Ok(())
+        }
+
+        async fn invalidate(&self, tags: &[String]) -> Result<(), CacheError> {
+            if self.0.broken.load(Ordering::Acquire) > 0 {
+                return Err("it is not there".into());
+            }
+            self.0.invalidated.lock().extend(tags.iter().cloned());
+            self.0.permits.acquire().await?.forget();
+            Ok(())
+        }
+
+        async fn clear(&self) -> Result<(), CacheError> {
+            Ok(())
+        }
+    }
+
+    fn results() -> (Results, Arc<Store>) {
+        let (invalidated, broken) = (Mutex::default(), AtomicUsize::new(0));
+        let store = Arc::new(Store { invalidated, broken, permits: Semaphore::new(0) });
+        (Results::new(Some(Arc::new(Shared(Arc::clone(&store)))), None, String::new()), store)
+    }
+
+    #[tokio::test]
+    async fn what_is_written_again_while_the_store_is_told_is_told_again() {
+        let (results, store) = results();
+        results.write(["author".to_owned()]);
+        let mut telling = Box::pin(results.settle());
+        assert!((&mut telling).now_or_never().is_none());
+        results.write(["author".to_owned()]);
+        store.permits.add_permits(2);
+        telling.await;
+        results.settle().await;
+        assert_eq!(*store.invalidated.lock(), ["author", "author"]);
+        results.settle().await;
+        assert_eq!(store.invalidated.lock().len(), 2, "once is enough");
+    }
+
+    #[tokio::test]
+    async fn what_the_store_could_not_be_told_is_told_again() {
+        let (results, store) = results();
+        store.broken.store(1, Ordering::Release);
+        results.write(["author".to_owned()]);
+        results.settle().await;
+        store.broken.store(0, Ordering::Release);
+        // Nor is it forgotten if nobody waits for the store.
+        assert!(results.settle().now_or_never().is_none());
+        store.permits.add_permits(1);
+        results.settle().await;
+        assert_eq!(*store.invalidated.lock(), ["author", "author"]);
     }
 }

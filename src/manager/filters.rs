@@ -27,6 +27,8 @@ pub(crate) struct ManagerFilters {
 struct State {
     added: Vec<Filter>,
     params: Vec<(String, FilterParams)>,
+    /// All that there are, once one was asked.
+    known: Option<Arc<Known>>,
     /// What holds for queries that say nothing of filters, once one was asked.
     usual: Option<Arc<RowFilters>>,
 }
@@ -35,7 +37,7 @@ impl ManagerFilters {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
         change(&mut state);
-        state.usual = None;
+        (state.known, state.usual) = (None, None);
         self.is_used.store(true, Ordering::Release);
     }
 
@@ -51,7 +53,7 @@ impl ManagerFilters {
     /// [`Error::Validation`] for a filter that there is not.
     pub(super) fn of(
         &self,
-        metadata: &Metadata,
+        metadata: &Arc<Metadata>,
         declared: &[Filter],
         options: &FilterOptions,
     ) -> Result<Option<Arc<RowFilters>>, Error> {
@@ -62,8 +64,15 @@ impl ManagerFilters {
         if let (Some(usual), true) = (&state.usual, options.is_empty()) {
             return Ok(Some(Arc::clone(usual)));
         }
-        check_names(declared.iter().chain(&state.added), options)?;
-        let filters = Arc::new(RowFilters::new(holding(metadata, declared, &state, options)));
+        let known = match &state.known {
+            Some(known) => Arc::clone(known),
+            None => {
+                let known = Arc::new(Known::new(metadata, declared, &state));
+                state.known = Some(Arc::clone(&known));
+                known
+            }
+        };
+        let filters = known.filters(options)?;
         if options.is_empty() {
             state.usual = Some(Arc::clone(&filters));
         }
@@ -71,50 +80,54 @@ impl ManagerFilters {
     }
 }
 
-fn check_names<'f>(filters: impl Iterator<Item = &'f Filter>, options: &FilterOptions) -> Result<(), Error> {
-    if options.named.is_empty() {
-        return Ok(());
-    }
-    let mut known: Vec<&str> = filters.map(|filter| filter.inner.name.as_str()).collect();
-    known.sort_unstable();
-    known.dedup();
-    for (name, _) in &options.named {
-        if !known.contains(&name.as_str()) {
-            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            let message = format!("there is no filter \"{name}\" (filters: {known})");
-            return Err(Error::Validation { entity: None, message });
-        }
-    }
-    Ok(())
+/// The filters that a manager has, and their parameters.
+struct Known {
+    metadata: Arc<Metadata>,
+    filters: Vec<Filter>,
+    params: Vec<(String, FilterParams)>,
 }
 
-/// The filters that hold, each with the entity, what tells it from others, and its condition.
-fn holding<'a>(
-    metadata: &'a Metadata,
-    declared: &'a [Filter],
-    state: &'a State,
-    options: &'a FilterOptions,
-) -> impl Iterator<Item = (usize, (u64, u64), MakeCondition)> + 'a {
-    let is_replaced = |filter: &Filter| {
-        let same = |other: &&Filter| {
-            other.inner.name == filter.inner.name && std::ptr::eq(other.inner.entity, filter.inner.entity)
+impl Known {
+    /// Those of the Orm, but for those that the manager has replaced, and its own.
+    fn new(metadata: &Arc<Metadata>, declared: &[Filter], state: &State) -> Self {
+        let is_replaced = |filter: &&Filter| {
+            let same = |other: &Filter| {
+                other.inner.name == filter.inner.name && std::ptr::eq(other.inner.entity, filter.inner.entity)
+            };
+            state.added.iter().any(same)
         };
-        state.added.iter().any(|other| same(&other))
-    };
-    let own = declared.iter().filter(move |filter| !is_replaced(filter));
-    own.chain(&state.added).filter_map(move |filter| {
-        let filter = &filter.inner;
-        let entity = metadata.find(filter.entity)?.index;
-        let said = options.named.iter().rev().find(|(name, _)| *name == filter.name);
-        let params = match said {
-            Some((_, params)) => Some(params.clone()?),
-            None if options.without_others || !filter.on_by_default => return None,
-            None => state.params.iter().find(|(name, _)| *name == filter.name).map(|(_, params)| params.clone()),
-        };
-        let number = (filter.number, params.as_ref().map_or(0, |params| params.number));
-        let filter = Arc::clone(filter);
-        Some((entity, number, Arc::new(move || filter.condition(params.as_ref())) as MakeCondition))
-    })
+        let own = declared.iter().filter(|filter| !is_replaced(filter));
+        let filters = own.chain(&state.added).cloned().collect();
+        Self { metadata: Arc::clone(metadata), filters, params: state.params.clone() }
+    }
+
+    /// Those that hold for a query that says this of them.
+    fn filters(self: &Arc<Self>, options: &FilterOptions) -> Result<Arc<RowFilters>, Error> {
+        options.check(self.filters.iter().map(|filter| filter.inner.name.as_str()))?;
+        let known = Arc::clone(self);
+        let make = Arc::new(move |said: &FilterOptions| known.filters(said));
+        Ok(Arc::new(RowFilters::new(self.holding(options), options.clone(), make)))
+    }
+
+    /// Those that hold, each with the entity, what tells it from others, and its condition.
+    fn holding<'a>(
+        &'a self,
+        options: &'a FilterOptions,
+    ) -> impl Iterator<Item = (usize, (u64, u64), MakeCondition)> + 'a {
+        self.filters.iter().filter_map(move |filter| {
+            let filter = &filter.inner;
+            let entity = self.metadata.find(filter.entity)?.index;
+            let said = options.named.iter().rev().find(|(name, _)| *name == filter.name);
+            let params = match said {
+                Some((_, params)) => Some(params.clone()?),
+                None if options.without_others || !filter.on_by_default => return None,
+                None => self.params.iter().find(|(name, _)| *name == filter.name).map(|(_, params)| params.clone()),
+            };
+            let number = (filter.number, params.as_ref().map_or(0, |params| params.number));
+            let filter = Arc::clone(filter);
+            Some((entity, number, Arc::new(move || filter.condition(params.as_ref())) as MakeCondition))
+        })
+    }
 }
 
 impl EntityManager {

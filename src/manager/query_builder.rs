@@ -211,9 +211,12 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     }
 
     fn combined<U: Entity>(mut self, operator: SetOperator, other: QueryBuilder<U, O>) -> Self {
-        let other = other.into_part();
         if matches!(self.query.list, SelectList::Entity) {
-            match self.query.clone().combined_entities(operator, other) {
+            // The result is a query of entities, for all of which the filters of the first hold.
+            let said = (!other.options.filters.is_empty())
+                .then_some("what is said of filters holds for all of a union of entities: say it of the first query");
+            self.refused = self.refused.or(said);
+            match self.query.clone().combined_entities(operator, other.into_part()) {
                 Ok(query) => self.query = query,
                 Err(message) => self.refused = self.refused.or(Some(message)),
             }
@@ -221,8 +224,11 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         }
         let whole =
             SelectQuery::new(self.query.root, Selection::all(self.query.selection.meta), self.query.list.clone());
-        let left = Arc::new(std::mem::replace(&mut self.query, whole));
-        self.query.combined = Some(Combined { left, operator, right: Arc::new(other) });
+        let mut left = std::mem::replace(&mut self.query, whole);
+        // What each says of filters is said of itself; all else is of the whole statement.
+        left.filters = std::mem::take(&mut self.options.filters);
+        let (left, right) = (Arc::new(left), Arc::new(other.into_part()));
+        self.query.combined = Some(Combined { left, operator, right });
         self
     }
 

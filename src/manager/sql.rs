@@ -87,7 +87,7 @@ impl Sql {
     pub async fn execute(self) -> Result<u64, Error> {
         let (em, statement) = self.statement()?;
         let executor = em.session.executor().await?;
-        let sent = em.session.sends(&statement);
+        let sent = em.session.sends(from_ref(&statement), &executor);
         let affected = executor.run(&statement).await?.affected;
         sent.answered().await;
         Ok(affected)
@@ -100,7 +100,7 @@ impl Sql {
     async fn rows(self) -> Result<Vec<Row>, Error> {
         let (em, statement) = self.statement()?;
         let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
-        let sent = em.session.sends(&statement);
+        let sent = em.session.sends(from_ref(&statement), &executor);
         let answer = executor.run(&statement).await?;
         sent.answered().await;
         Ok(answer.rows.into_iter().map(Row).collect())
@@ -151,7 +151,7 @@ impl<R: FromRow> MappedSql<R> {
         let (em, statement) = self.sql.statement()?;
         let mut intake = RowIntake::<R>::plain();
         let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
-        let sent = em.session.sends(&statement);
+        let sent = em.session.sends(from_ref(&statement), &executor);
         executor.stream(&statement, &mut |rows| intake.take(rows)).await?;
         sent.answered().await;
         Ok(intake.into_rows())
@@ -197,7 +197,7 @@ impl<T: Entity> EntitySql<T> {
         let is_written = may_write(&statement.text);
         let statement = sql::plain_entities(&em.session.view()?, entity, statement)?;
         let executor = em.session.reader(Reads::Statements(from_ref(&statement))).await?;
-        let sent = em.session.sends(&statement);
+        let sent = em.session.sends(from_ref(&statement), &executor);
         let mut hydrator = Hydrator::new(&graph, entity, false);
         if is_written {
             hydrator = hydrator.written();

@@ -425,8 +425,15 @@ impl OpenScope {
         let forgotten = open.levels.split_off(position);
         match forgotten.first().and_then(|level| level.savepoint) {
             None => {
+                let is_ending = !open.connection.is_open();
                 open.connection.abandon();
-                (slot.take().map(|open| open.connection), forgotten)
+                let ended = slot.take().map(|open| {
+                    if is_ending {
+                        open.written.behind(&open.connection);
+                    }
+                    open.connection
+                });
+                (ended, forgotten)
             }
             Some(number) => {
                 open.connection.roll_back_to(number);

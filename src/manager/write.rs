@@ -107,7 +107,7 @@ impl Session {
         let changes = Arc::new(changes);
         let has_written = self.tracker.has_written();
         let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes), has_written);
-        let unfinished = Unfinished::new(flight, graph, changes, flushing);
+        let unfinished = Unfinished::new(flight, &self.orm, graph, changes, flushing);
         let connection = self.transaction();
         // What is read from now on may see what is undone together with the scope.
         self.tracker.wrote();

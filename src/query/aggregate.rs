@@ -11,7 +11,7 @@ use super::window::{WindowSpec, over};
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
 use crate::sql::{Aggregate, Expression, Term};
-use crate::types::{ArrayElement, OrderedType, ScalarType, TextType};
+use crate::types::{ArrayElement, MinMaxType, ScalarType, TextType};
 
 /// An aggregate of type `V`. It is an expression, too, with the operators of [`Expr`]; where one has to be given away, it is
 /// made one by [`into_expr`](Self::into_expr).
@@ -167,18 +167,18 @@ impl<R: Entity, V: ColumnType> Expr<R, V> {
         self.aggregate("avg")
     }
 
-    /// The smallest value.
+    /// The smallest value: of numbers, text, times, enums that have an order, and arrays.
     pub fn min(&self) -> Aggregated<R, Option<V::Operand>>
     where
-        V::Operand: OrderedType,
+        V::Operand: MinMaxType,
     {
         self.aggregate("min")
     }
 
-    /// The greatest value.
+    /// The greatest value, of the same types.
     pub fn max(&self) -> Aggregated<R, Option<V::Operand>>
     where
-        V::Operand: OrderedType,
+        V::Operand: MinMaxType,
     {
         self.aggregate("max")
     }

@@ -3,13 +3,12 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::condition::Condition;
 use crate::entity::{Entity, FieldPath, FieldSet};
 use crate::error::Error;
 use crate::metadata::EntityMeta;
-use crate::sql::Expression;
+use crate::sql::{Expression, FilterParams, next_filter_number as next_number};
 
 /// A named condition that the rows of an entity have to fulfil to be seen: by finds, by whatever loads relations, by counts,
 /// and by conditions that lead to the entity.
@@ -87,11 +86,6 @@ fn root<T: Entity>() -> T::Fields<T> {
     T::Fields::at(FieldPath::root(T::meta))
 }
 
-fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 impl FilterInner {
     /// The condition.
     ///
@@ -127,44 +121,5 @@ impl FilterInner {
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Filter({:?} of {})", self.inner.name, self.inner.entity.name)
-    }
-}
-
-/// The parameters of filters, without their type.
-#[derive(Clone)]
-pub(crate) struct FilterParams {
-    /// What tells them from others.
-    pub(crate) number: u64,
-    type_id: TypeId,
-    type_name: &'static str,
-    value: Arc<dyn Any + Send + Sync>,
-}
-
-impl FilterParams {
-    pub(crate) fn new<P: Clone + Send + Sync + 'static>(params: P) -> Self {
-        let (type_id, type_name) = (TypeId::of::<P>(), std::any::type_name::<P>());
-        Self { number: next_number(), type_id, type_name, value: Arc::new(params) }
-    }
-}
-
-impl fmt::Debug for FilterParams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.type_name)
-    }
-}
-
-/// What a find says of filters.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FilterOptions {
-    /// Those that are turned on with parameters, or off, by name. The last word counts.
-    pub(crate) named: Vec<(String, Option<FilterParams>)>,
-    /// Whether all others are off.
-    pub(crate) without_others: bool,
-}
-
-impl FilterOptions {
-    /// Whether nothing is said.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.named.is_empty() && !self.without_others
     }
 }

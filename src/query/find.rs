@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::filter::FilterOptions;
 use super::flush_mode::FlushMode;
 use super::populate::PopulateRequest;
 use super::strategy::LoadStrategy;
 use crate::metadata::EntityMeta;
-use crate::sql::Selection;
+use crate::sql::{FilterOptions, Selection};
 use crate::types::Version;
 
 /// Which rows of an entity to load, and what along with them.

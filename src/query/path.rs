@@ -216,14 +216,15 @@ impl<R: Entity, T: Entity> ToMany<R, T> {
         self.quantified(Quantifier::Every, Self::inner(condition))
     }
 
-    /// How many related entities there are, over the whole path: `u.posts().count().gte(3)`, also to order by.
+    /// How many related entities there are, over the whole path: `u.posts().count().gte(3)`, also to order by. In a query that
+    /// [joins](crate::QueryBuilder::join) the relation: how many different ones there are in the group.
     pub fn count(&self) -> Expr<R, i64> {
         let mut count = Aggregate::new("count", Vec::new());
         count.rows = Some(self.target.path().clone());
         Expr::new(Term::Aggregate(Box::new(count)))
     }
 
-    /// How many related entities fulfil the condition.
+    /// How many related entities fulfil the condition; of those that a query joins, as [`count`](Self::count).
     pub fn count_of<C: IntoCondition<T>>(&self, condition: impl FnOnce(T::Fields<T>) -> C) -> Expr<R, i64> {
         let mut count = Aggregate::new("count", Vec::new());
         count.rows = Some(self.target.path().clone());

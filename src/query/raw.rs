@@ -6,7 +6,7 @@ use super::expr::Expr;
 use super::order::Order;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::sql::{Bound, Expression, Piece, Term};
+use crate::sql::{Bound, Expression, Piece, Term, Token, ends_in_comment, token};
 use crate::types::ScalarType;
 
 /// A piece of SQL, made by [`raw`].
@@ -35,7 +35,12 @@ pub fn raw<R: Entity>(sql: impl AsRef<str>, arguments: impl RawArguments<R>) -> 
 impl<R: Entity> Raw<R> {
     /// An expression of this type, `Option<…>` if it may be NULL.
     pub fn as_<V: ColumnType>(self) -> Expr<R, V> {
-        Expr::new(self.expr.term)
+        Expr::new(self.into_operand())
+    }
+
+    /// The SQL in parentheses: whatever operators it has, it is one operand of those around it.
+    fn into_operand(self) -> Term {
+        Term::template(&["(", ")"], [self.expr.term])
     }
 
     /// A condition.
@@ -94,7 +99,7 @@ argument! {
     [R: Entity, V] &Expr<R, V>: value => value.term.clone();
     [R: Entity, V] Column<R, V>: value => value.into_expr().term;
     [R: Entity, V] &Column<R, V>: value => value.term.clone();
-    [R: Entity] Raw<R>: value => value.expr.term;
+    [R: Entity] Raw<R>: value => value.into_operand();
     [R: Entity] Condition<R>: value => Term::Condition(Box::new(value.expression));
 }
 
@@ -173,28 +178,19 @@ fn parse(sql: &str, terms: Vec<Term>) -> Term {
     let (given, mut wanted) = (terms.len(), 0);
     let mut terms = terms.into_iter();
     let mut rest = sql;
-    while let Some(character) = rest.chars().next() {
-        let skipped = quoted(rest);
-        if skipped > 0 {
-            let (quote, behind) = rest.split_at(skipped);
-            text.push_str(quote);
-            rest = behind;
-            continue;
-        }
+    while let Some((found, length)) = token(rest) {
         if let Some(behind) = rest.strip_prefix("??").or_else(|| rest.strip_prefix("\\?")) {
             text.push('?');
             rest = behind;
             continue;
         }
-        rest = rest.get(character.len_utf8()..).unwrap_or_default();
-        if character == '$' && rest.starts_with(|next: char| next.is_ascii_digit()) {
-            return Term::Invalid(format!(
-                "the placeholder of raw SQL is ?, not ${}…",
-                rest.get(..1).unwrap_or_default()
-            ));
+        let (piece, behind) = rest.split_at(length);
+        rest = behind;
+        if found == Token::Parameter {
+            return Term::Invalid(format!("the placeholder of raw SQL is ?, not {piece}"));
         }
-        if character != '?' {
-            text.push(character);
+        if (found, piece) != (Token::Other, "?") {
+            text.push_str(piece);
             continue;
         }
         wanted += 1;
@@ -206,40 +202,12 @@ fn parse(sql: &str, terms: Vec<Term>) -> Term {
             "the raw SQL {sql:?} has {wanted} placeholders (?) and {given} arguments; a question mark is written ??"
         ));
     }
+    // What stands behind it is none of a comment that it ends with.
+    if ends_in_comment(sql) {
+        text.push('\n');
+    }
     pieces.push(Piece::Text(text));
     Term::Raw(pieces)
-}
-
-/// How many bytes of quoted text or comment a text begins with.
-fn quoted(sql: &str) -> usize {
-    let until = |from: usize, end: &str| {
-        let behind = sql.get(from..).unwrap_or_default();
-        behind.find(end).map_or(sql.len(), |position| from + position + end.len())
-    };
-    if sql.starts_with('\'') {
-        // A doubled quote ends one literal and begins the next.
-        until(1, "'")
-    } else if sql.starts_with('"') {
-        until(1, "\"")
-    } else if sql.starts_with("--") {
-        until(2, "\n")
-    } else if sql.starts_with("/*") {
-        until(2, "*/")
-    } else if let Some(tag) = dollar_quote(sql) {
-        until(tag.len(), tag)
-    } else {
-        0
-    }
-}
-
-/// The `$tag$` that a text begins with.
-fn dollar_quote(sql: &str) -> Option<&str> {
-    let end = sql.strip_prefix('$')?.find('$')? + 2;
-    let tag = sql.get(..end)?;
-    let name = tag.trim_matches('$');
-    let is_name =
-        !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    is_name.then_some(tag)
 }
 
 #[cfg(test)]
@@ -265,6 +233,9 @@ mod tests {
         assert_eq!(shown("'?''?' || \"a?\" || ?", 1), "'?''?' || \"a?\" || <1>");
         assert_eq!(shown("a -- why?\n = ?", 1), "a -- why?\n = <1>");
         assert_eq!(shown("a /* why? */ = ?", 1), "a /* why? */ = <1>");
+        assert_eq!(shown(r"E'\'?' || ? || 'a'", 1), r"E'\'?' || <1> || 'a'");
+        assert_eq!(shown("a /* /* ? */ ? */ = ?", 1), "a /* /* ? */ ? */ = <1>");
+        assert_eq!(shown("a = ? -- why?", 1), "a = <1> -- why?\n");
         assert_eq!(shown("$$?$$ || $tag$ ? $$ ? $tag$ || ?", 1), "$$?$$ || $tag$ ? $$ ? $tag$ || <1>");
     }
 

@@ -4,14 +4,16 @@
 //! row; a comparison that goes over different ones is refused.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use super::common_table::WrittenCte;
 use super::expression::{Expression, OrderTerm};
 use super::key_condition::key_params;
 use super::output::Kept;
 use super::parameter::Param;
+use super::row_filters::RowFilters;
 use super::scope::Scope;
 use super::select_list::Casts;
-use super::source::WrittenCte;
 use super::term::{OWN, Term};
 use super::view::View;
 use crate::entity::FieldPath;
@@ -24,6 +26,8 @@ pub(super) struct Writer<'a> {
     view: &'a View,
     pub(super) params: Vec<Param>,
     aliases: usize,
+    /// The filters of the query that is being written; a part of another one may have its own.
+    pub(super) filters: Option<Arc<RowFilters>>,
     /// Whether the condition of a filter is being written.
     pub(super) is_unfiltered: bool,
     /// Whether a value that occurs again is the same parameter, as in expressions that rows are grouped by and that are
@@ -40,16 +44,17 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) const fn new(view: &'a View) -> Self {
+    pub(super) fn new(view: &'a View) -> Self {
         Self::with_params(view, Vec::new())
     }
 
     /// A writer whose parameters stand behind these.
-    pub(super) const fn with_params(view: &'a View, params: Vec<Param>) -> Self {
+    pub(super) fn with_params(view: &'a View, params: Vec<Param>) -> Self {
         Self {
             view,
             params,
             aliases: 0,
+            filters: view.filters().cloned(),
             is_unfiltered: false,
             shares: false,
             ctes: Vec::new(),
@@ -65,6 +70,11 @@ impl<'a> Writer<'a> {
 
     pub(super) const fn view(&self) -> &'a View {
         self.view
+    }
+
+    /// What is written from now on sees this.
+    pub(super) const fn look_through(&mut self, view: &'a View) {
+        self.view = view;
     }
 
     pub(super) fn metadata(&self) -> &'a Metadata {
@@ -205,6 +215,25 @@ impl<'a> Writer<'a> {
     ) -> Result<Option<(&'e FieldPath, usize)>, Error> {
         let mut paths = Vec::new();
         atom.each_path(&mut |path| paths.push(path));
+        self.common_relation(scope, &paths, |one, other| {
+            format!(
+                "a condition compares {one:?} with {other:?}, which lead over different to-many relations: put one of them \
+                 into some()"
+            )
+        })
+    }
+
+    /// The first to-many relation that these paths lead over, and whose rows are not in the FROM lists yet: a path that leads
+    /// over it, and up to which hop.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if there are several: their rows would be multiplied with each other.
+    pub(super) fn common_relation<'e>(
+        &self,
+        scope: &Scope,
+        paths: &[&'e FieldPath],
+        several: impl Fn(&FieldPath, &FieldPath) -> String,
+    ) -> Result<Option<(&'e FieldPath, usize)>, Error> {
         let mut follow: Option<(&FieldPath, usize)> = None;
         for path in paths {
             let Some(hops) = self.first_many(scope, path)? else { continue };
@@ -212,11 +241,7 @@ impl<'a> Writer<'a> {
                 Some((other, count))
                     if other.source() != path.source() || other.hops().get(..count) != path.hops().get(..hops) =>
                 {
-                    let message = format!(
-                        "a condition compares {other:?} with {path:?}, which lead over different to-many relations: put \
-                         one of them into some()"
-                    );
-                    return Err(Error::validation(path.start().name, message));
+                    return Err(Error::validation(path.start().name, several(other, path)));
                 }
                 _ => follow = Some((path, hops)),
             }

@@ -61,6 +61,10 @@ impl SelectQuery {
         if self.from.is_some() {
             return Err("a query of the rows of another one finds no entities: say is_in(…) in a query of the entity");
         }
+        self.list = SelectList::Keys;
+        if self.repeats_entities() && self.is_cut_off() {
+            return Ok(self);
+        }
         let key = Term::Key(FieldPath::root(self.root));
         if matches!(self.distinct, Distinct::Once) && self.group_by.is_empty() {
             // Unlike DISTINCT, this can still be ordered by what is not selected.

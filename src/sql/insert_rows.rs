@@ -63,10 +63,13 @@ pub(crate) fn insert_select(
 ) -> Result<Statement, Error> {
     let entity = insert.entity;
     let columns = written(entity, insert.properties);
+    // What is read may be in another schema; it is written where the entity is.
+    let own = view.in_own_schema();
     let mut writer = Writer::new(view);
     let mut scope = Scope::new(ROOT.to_owned(), view.of(query.selection.meta)?.index);
     let kept = writer.kept(query)?;
     let (select, width) = writer.nested_keeping(&mut scope, query, kept)?;
+    writer.look_through(&own);
     if width != columns.len() {
         let (wanted, name) = (columns.len(), entity.meta.name);
         let message = format!("{width} columns are selected, and {wanted} columns of {name} are to be set");
@@ -76,7 +79,7 @@ pub(crate) fn insert_select(
         Fill::Value(property, _) | Fill::Uuid(property) => *property,
     });
     let filled: Vec<Written<'_>> = filled.flat_map(|property| written(entity, &[property])).collect();
-    let mut text = into(view, entity, columns.iter().chain(&filled), insert.properties);
+    let mut text = into(&own, entity, columns.iter().chain(&filled), insert.properties);
     // What travels as another type is cast to that of the column.
     text.push_str(" SELECT ");
     push_list(&mut text, columns.iter().enumerate(), |text, (index, column)| {

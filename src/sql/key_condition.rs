@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::compared::{key_param, push_key_param};
 use super::condition::{Writer, not_a_relation};
-use super::identifier::{push_cast, push_joined};
+use super::identifier::push_joined;
 use super::parameter::{Param, key_arrays};
 use super::placed::{Placed, placed, push_any_of};
 use super::scope::Scope;
@@ -18,7 +19,8 @@ impl<'a> Writer<'a> {
         match path.hops().split_last() {
             // The rows that a to-many relation leads to are in the FROM list: their key is a key like any other.
             Some((last, before))
-                if scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
+                if !self.is_to_many(path)?
+                    && scope.home(path.source(), path.hops()).is_some_and(|home| home.hops < path.hops().len()) =>
             {
                 let head = before.iter().fold(path.starting_over(), |path, hop| path.then(*hop));
                 Ok(self.locate(scope, &head, *last)?.columns)
@@ -28,6 +30,18 @@ impl<'a> Writer<'a> {
                 Ok(placed(&alias, &entity.key))
             }
         }
+    }
+
+    /// Whether the last hop of a path is a to-many relation.
+    fn is_to_many(&self, path: &FieldPath) -> Result<bool, Error> {
+        let metadata = self.metadata();
+        let (mut entity, mut to_many) = (metadata.of(path.start())?, false);
+        for hop in path.hops() {
+            let relation = entity.relation(usize::from(*hop)).ok_or_else(|| not_a_relation(entity))?;
+            to_many = relation.meta.kind.is_to_many();
+            entity = metadata.target(relation);
+        }
+        Ok(to_many)
     }
 
     /// The entity at the end of the path has one of the keys.
@@ -88,9 +102,9 @@ impl<'a> Writer<'a> {
     fn push_key(&mut self, columns: &[Placed<'_>], key: &Key, out: &mut String) {
         out.push('(');
         push_joined(out, " AND ", columns.iter().zip(key.parts()), |out, (column, part)| {
-            self.params.push(Param::key_part(column.pg, part));
-            let _ = write!(out, "{} = ${}::{}", column.text, self.params.len(), column.pg.name);
-            push_cast(out, column.sql_type);
+            self.params.push(key_param(column.pg, column.sql_type, part));
+            out.push_str(&column.text);
+            push_key_param(out, self.params.len(), column.pg, column.sql_type);
         });
         out.push(')');
     }

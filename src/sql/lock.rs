@@ -77,7 +77,7 @@ pub(crate) fn row(
         if let Some(lock) = lock {
             push_lock(&mut text, lock, ROOT);
         }
-        Ok(text)
+        Ok(writer.with("", text))
     })?;
     Ok(Statement { text, params: writer.into_params() })
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashSet;
 
+use super::lexer::{Token, token};
+
 /// The names in a statement that may be tables, each with what stands before its period.
 pub(crate) struct Mentions<'t> {
     names: FxHashSet<(Option<Cow<'t, str>>, Cow<'t, str>)>,
@@ -20,29 +22,20 @@ impl<'t> Mentions<'t> {
         let mut before: Option<Cow<'t, str>> = None;
         // Whether a period stands before what comes next.
         let mut is_part = false;
-        while let Some(first) = rest.chars().next() {
-            if let Some(length) = skipped(rest) {
-                rest = &rest[length..];
-                if !text[..text.len() - rest.len()].ends_with(char::is_whitespace) {
-                    (before, is_part) = (None, false);
-                }
-                continue;
-            }
-            let (name, length) = match first {
-                '"' => quoted(rest),
-                _ if first == '_' || first.is_alphabetic() => {
-                    let is_name = |letter: char| letter == '_' || letter == '$' || letter.is_alphanumeric();
-                    let end = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
-                    let name = &rest[..end];
-                    let is_lower = !name.contains(char::is_uppercase);
-                    (if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }, end)
+        while let Some((found, length)) = token(rest) {
+            let (piece, behind) = rest.split_at(length);
+            rest = behind;
+            let name = match found {
+                // They may stand around a period.
+                Token::Blank | Token::LineComment | Token::BlockComment => continue,
+                Token::QuotedName => unquoted(piece),
+                Token::Word if !piece.starts_with(|letter: char| letter.is_ascii_digit()) => folded(piece),
+                Token::Other if piece == "." && before.is_some() => {
+                    is_part = true;
+                    continue;
                 }
                 _ => {
-                    is_part = first == '.' && before.is_some();
-                    if !is_part {
-                        before = None;
-                    }
-                    rest = &rest[first.len_utf8()..];
+                    (before, is_part) = (None, false);
                     continue;
                 }
             };
@@ -50,7 +43,6 @@ impl<'t> Mentions<'t> {
             before = Some(name.clone());
             names.insert((qualifier, name));
             is_part = false;
-            rest = &rest[length..];
         }
         Self { names }
     }
@@ -89,47 +81,16 @@ impl Mentions<'_> {
     }
 }
 
-/// The length of blanks, a text, a parameter or a comment.
-fn skipped(rest: &str) -> Option<usize> {
-    let first = rest.chars().next()?;
-    let behind = |end: &str, from: usize| rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len());
-    match first {
-        _ if first.is_whitespace() => Some(rest.find(|letter: char| !letter.is_whitespace()).unwrap_or(rest.len())),
-        '\'' => Some(behind("'", 1)),
-        '$' => {
-            let tag = rest[1..].find('$').map(|end| &rest[..end + 2]);
-            let is_tag =
-                |tag: &&str| tag[1..tag.len() - 1].chars().all(|letter| letter == '_' || letter.is_alphanumeric());
-            let starts_with_digit = rest[1..].starts_with(|letter: char| letter.is_ascii_digit());
-            match tag.filter(is_tag) {
-                Some(tag) if !starts_with_digit => Some(behind(tag, tag.len())),
-                _ => {
-                    let digits = rest[1..].find(|letter: char| !letter.is_ascii_digit());
-                    Some(digits.map_or(rest.len(), |end| end + 1))
-                }
-            }
-        }
-        '-' if rest.starts_with("--") => Some(behind("\n", 2)),
-        '/' if rest.starts_with("/*") => Some(behind("*/", 2)),
-        _ => None,
-    }
+/// A name without quotes: the server takes it in small letters.
+fn folded(name: &str) -> Cow<'_, str> {
+    if name.contains(char::is_uppercase) { Cow::Owned(name.to_lowercase()) } else { Cow::Borrowed(name) }
 }
 
-/// A quoted name, and its length with the quotes.
-fn quoted(rest: &str) -> (Cow<'_, str>, usize) {
-    let mut end = 1;
-    let mut has_quotes = false;
-    while let Some(at) = rest[end..].find('"') {
-        end += at + 1;
-        if !rest[end..].starts_with('"') {
-            let name = &rest[1..end - 1];
-            let name = if has_quotes { Cow::Owned(name.replace("\"\"", "\"")) } else { Cow::Borrowed(name) };
-            return (name, end);
-        }
-        has_quotes = true;
-        end += 1;
-    }
-    (Cow::Borrowed(&rest[1..]), rest.len())
+/// A quoted name, without its quotes.
+fn unquoted(quoted: &str) -> Cow<'_, str> {
+    let name = quoted.strip_prefix('"').unwrap_or(quoted);
+    let name = name.strip_suffix('"').unwrap_or(name);
+    if name.contains('"') { Cow::Owned(name.replace("\"\"", "\"")) } else { Cow::Borrowed(name) }
 }
 
 #[cfg(test)]
@@ -147,6 +108,17 @@ mod tests {
         for table in ["authors", "id", "notes", "genres", "prints", "seals", "books"] {
             assert!(!mentions.names(None, table), "{table}");
         }
+        // A quote inside of a text does not end it, nor a comment inside of a comment the one around it.
+        for text in [
+            r"select E'it\'s' from books",
+            r"select E'\\' from books",
+            "/* a /* b */ ' */ select * from books",
+            "select 1 as one, '' from books where '\"' = $1",
+            "select * from public /* here */ . books",
+        ] {
+            assert!(Mentions::of(text).names(None, "books"), "{text}");
+        }
+        assert!(!Mentions::of(r"select E'\' from books --'").names(None, "books"));
         assert!(Mentions::of("select * from public.books").names(None, "books"));
         assert!(!Mentions::of("select * from other.books").names(None, "books"));
     }

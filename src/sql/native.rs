@@ -9,6 +9,7 @@ use super::insert::{Written, written};
 use super::parameter::{Param, Statement};
 use super::query::SelectQuery;
 use super::restriction::push_where;
+use super::scalar::Like;
 use super::select::ROOT;
 use super::term::Term;
 use super::update::{push_next_version, version_column};
@@ -118,7 +119,7 @@ fn push_set_value(
         }
         SetValue::Term(term) => {
             let this = Term::Column { path: assignment.path.clone(), property: assignment.property };
-            let like = writer.like(&this);
+            let like = writer.like(&this).map(Like::written);
             out.push_str(&writer.row_term(entity, term, like)?);
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio_postgres::types::{IsNull, ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
+use crate::metadata::SqlType;
 use crate::types::{ConversionError, Key, KeyPart, PgType, ScalarType};
 
 /// A statement, ready to be sent.
@@ -14,11 +15,13 @@ pub(crate) struct Statement {
     pub(crate) params: Vec<Param>,
 }
 
-/// One bind parameter. The text casts it, so its type is never guessed by the server.
+/// One bind parameter. The text casts it, so its type is never guessed by the server, unless nobody else knows it.
 #[derive(Debug)]
 pub(crate) enum Param {
     One(PgType, Option<Bytes>),
     Array(ColumnArray),
+    /// A value as text, whose type the server infers from that of the column which it is compared with: its name.
+    Inferred(&'static str, Option<String>),
 }
 
 impl Param {
@@ -27,6 +30,8 @@ impl Param {
         match self {
             Self::One(pg, _) => pg.oid,
             Self::Array(array) => array.element.array_oid,
+            // The pseudo-type `unknown`.
+            Self::Inferred(..) => 705,
         }
     }
 
@@ -39,22 +44,41 @@ impl Param {
                 array.write(&mut raw);
                 (array.element.array_name, Some(as_text(array.element.array(), &raw)))
             }
+            Self::Inferred(name, value) => (*name, value.clone()),
         }
     }
 
-    /// Whether it is this value.
-    pub(crate) fn is(&self, pg: PgType, bytes: Option<&Bytes>) -> bool {
-        matches!(self, Self::One(own, value) if *own == pg && value.as_ref() == bytes)
+    /// Whether it is the same value.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(pg, value), Self::One(other, same)) => pg == other && value == same,
+            (Self::Inferred(name, value), Self::Inferred(other, same)) => name == other && value == same,
+            _ => false,
+        }
+    }
+
+    /// The same value, for a comparison with a column of a type that only the server knows.
+    pub(super) fn inferred(self, sql_type: Option<&SqlType>) -> Self {
+        match (self, sql_type) {
+            (Self::One(pg, value), Some(SqlType::Given(name))) => {
+                Self::Inferred(name, value.map(|value| as_text(pg, &value)))
+            }
+            (param, _) => param,
+        }
     }
 
     /// Appends what tells this value from others: its type, its length and its bytes.
     pub(crate) fn push_bytes(&self, out: &mut Vec<u8>) {
         let mut bytes = BytesMut::new();
         let length = match self {
-            Self::One(_, None) => -1_i64,
+            Self::One(_, None) | Self::Inferred(_, None) => -1_i64,
             Self::One(_, Some(value)) => {
                 bytes.extend_from_slice(value);
                 i64::try_from(value.len()).unwrap_or(i64::MAX)
+            }
+            Self::Inferred(_, Some(text)) => {
+                bytes.extend_from_slice(text.as_bytes());
+                i64::try_from(text.len()).unwrap_or(i64::MAX)
             }
             Self::Array(array) => {
                 array.write(&mut bytes);
@@ -122,7 +146,11 @@ fn as_text(pg: PgType, raw: &[u8]) -> String {
 impl ToSql for Param {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
-            Self::One(_, None) => Ok(IsNull::Yes),
+            Self::One(_, None) | Self::Inferred(_, None) => Ok(IsNull::Yes),
+            Self::Inferred(_, Some(text)) => {
+                out.put_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
             Self::One(_, Some(value)) => {
                 out.put_slice(value);
                 Ok(IsNull::No)
@@ -136,6 +164,10 @@ impl ToSql for Param {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        if matches!(self, Self::Inferred(..)) { Format::Text } else { Format::Binary }
     }
 
     tokio_postgres::types::to_sql_checked!();

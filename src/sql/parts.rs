@@ -182,10 +182,10 @@ pub(crate) fn separately(view: &View, texts: &StatementTexts, parts: &[Part<'_>]
             source = &parts[*part].source;
         }
         let mut writer = Writer::new(view);
-        let mut text = String::new();
-        push_with(&mut writer, parts, ancestors.into_iter().rev(), &mut text)?;
-        text.push_str(&body(&mut writer, part)?);
-        Ok(writer.statement(text))
+        let around = tables(&mut writer, parts, ancestors.into_iter().rev())?;
+        let text = body(&mut writer, part)?;
+        let text = writer.with(&around, text);
+        Ok(Statement { text: view.finish(text), params: writer.into_params() })
     };
     parts.iter().map(statement).collect()
 }
@@ -196,42 +196,39 @@ pub(crate) fn separately(view: &View, texts: &StatementTexts, parts: &[Part<'_>]
 /// As [`separately`].
 pub(crate) fn together(view: &View, parts: &[Part<'_>]) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let mut text = String::new();
-    push_with(&mut writer, parts, 0..parts.len(), &mut text)?;
-    text.push_str("SELECT q.part, q.fields FROM (");
+    let all = tables(&mut writer, parts, 0..parts.len())?;
+    let mut text = "SELECT q.part, q.fields FROM (".to_owned();
     push_joined(&mut text, " UNION ALL ", parts.iter().enumerate(), |text, (number, part)| {
         // A CTE is read in the order in which it was written.
         let _ = write!(text, "SELECT {number} AS part, row_number() OVER () AS n, ROW(");
         push_list(text, 0..part.width(view), |text, column| {
             let _ = write!(text, "c{column}");
         });
-        let _ = write!(text, ") AS fields FROM p{number}");
+        let _ = write!(text, ") AS fields FROM {}", table_of(number));
     });
     text.push_str(") AS q ORDER BY q.part, q.n");
-    Ok(writer.statement(text))
+    let text = writer.with(&all, text);
+    Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
-/// Appends `WITH p0(c0, …) AS (…), … `.
-fn push_with(
-    writer: &mut Writer<'_>,
-    parts: &[Part<'_>],
-    numbers: impl Iterator<Item = usize>,
-    text: &mut String,
-) -> Result<(), Error> {
-    let mut word = "WITH ";
+/// The common table expression that a part is.
+fn table_of(part: usize) -> String {
+    format!("\"howdah:p{part}\"")
+}
+
+/// `"howdah:p0"(c0, …) AS (…), …`
+fn tables(writer: &mut Writer<'_>, parts: &[Part<'_>], numbers: impl Iterator<Item = usize>) -> Result<String, Error> {
+    let mut text = String::new();
     for number in numbers {
         let part = &parts[number];
-        let _ = write!(text, "{word}p{number}(");
-        push_list(text, 0..part.width(writer.metadata()), |text, column| {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{comma}{}(", table_of(number));
+        push_list(&mut text, 0..part.width(writer.metadata()), |text, column| {
             let _ = write!(text, "c{column}");
         });
         let _ = write!(text, ") AS ({})", body(writer, part)?);
-        word = ", ";
     }
-    if word == ", " {
-        text.push(' ');
-    }
-    Ok(())
+    Ok(text)
 }
 
 /// The SELECT of a part.
@@ -319,7 +316,7 @@ fn push_keys(
     Ok(())
 }
 
-/// Appends `(t0."id") IN (SELECT c3 FROM p0)`.
+/// Appends `(t0."id") IN (SELECT c3 FROM "howdah:p0")`.
 fn push_in(text: &mut String, alias: &str, columns: &[KeyColumnDef], numbers: std::ops::Range<usize>, part: usize) {
     text.push('(');
     push_list(text, columns, |text, column| push_column(text, alias, &column.name));
@@ -328,7 +325,7 @@ fn push_in(text: &mut String, alias: &str, columns: &[KeyColumnDef], numbers: st
         let _ = write!(text, "c{number}");
         push_cast(text, column.sql_type.as_ref());
     });
-    let _ = write!(text, " FROM p{part})");
+    let _ = write!(text, " FROM {})", table_of(part));
 }
 
 /// Appends the keys of the owners, each once: `… AS k(k0, …)`.
@@ -340,7 +337,7 @@ fn push_owners(writer: &mut Writer<'_>, part: &Part<'_>, owner: &EntityDef, text
             push_list(text, &columns, |text, column| {
                 let _ = write!(text, "c{column}");
             });
-            let _ = write!(text, " FROM p{part} WHERE ");
+            let _ = write!(text, " FROM {} WHERE ", table_of(*part));
             push_joined(text, " AND ", &columns, |text, column| {
                 let _ = write!(text, "c{column} IS NOT NULL");
             });

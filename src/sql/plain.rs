@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::condition::Writer;
 use super::identifier::{push_column, push_list};
+use super::lexer::{Token, token};
 use super::parameter::{Param, Statement};
 use super::select::ROOT;
 use super::shape::Shape;
@@ -101,7 +102,8 @@ pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Stateme
     Shape::of(entity).push(&mut writer, &mut list, &mut joins)?;
     let inner = statement.text.trim_end().trim_end_matches(';');
     // The line break ends a comment that the text may end with.
-    let mut text = format!("WITH \"plain rows\" AS (\n{inner}\n) SELECT {list} FROM ");
+    let rows = format!("\"plain rows\" AS (\n{inner}\n)");
+    let mut text = format!("SELECT {list} FROM ");
     if joins.is_empty() {
         text.push_str("\"plain rows\" AS t0");
     } else {
@@ -112,6 +114,7 @@ pub(crate) fn plain_entities(view: &View, entity: &EntityDef, statement: Stateme
         text.push_str(&joins);
         text.push_str(" ORDER BY t0.\"plain order\"");
     }
+    let text = writer.with(&rows, text);
     Ok(Statement { text: view.finish(text), params: writer.into_params() })
 }
 
@@ -135,106 +138,31 @@ pub(crate) fn missing_column<'e>(entity: &'e EntityDef, error: &Error) -> Option
 
 /// Takes a text apart.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let bytes = text.as_bytes();
     let mut pieces = Vec::new();
     let (mut start, mut at) = (0, 0);
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-    while let Some(byte) = bytes.get(at) {
-        let inside_word = at > 0 && is_word(bytes[at - 1]);
-        let found = match byte {
-            b'\'' => {
-                let escapes = at > 0 && matches!(bytes[at - 1], b'e' | b'E') && !(at > 1 && is_word(bytes[at - 2]));
-                at = end_of_quoted(bytes, at, b'\'', escapes);
-                continue;
-            }
-            b'"' => {
-                at = end_of_quoted(bytes, at, b'"', false);
-                continue;
-            }
-            b'-' if bytes.get(at + 1) == Some(&b'-') => {
-                at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at);
-                continue;
-            }
-            b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                at = end_of_comment(bytes, at);
-                continue;
-            }
-            b'$' if !inside_word => {
-                let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                if digits > 0 {
-                    let written = &text[at..=at + digits];
-                    // A number that is too large has no value, which is reported.
-                    let number = written[1..].parse().unwrap_or(usize::MAX);
-                    (digits + 1, Piece::Number(written, number))
-                } else {
-                    at = end_of_dollars(bytes, at);
-                    continue;
-                }
-            }
-            b'?' if bytes.get(at + 1) == Some(&b'?') => (2, Piece::Operator),
-            b'?' => (1, Piece::Next),
+    while let Some((found, length)) = token(&text[at..]) {
+        let written = &text[at..at + length];
+        let (length, piece) = match found {
+            // A number that is too large has no value, which is reported.
+            Token::Parameter => (length, Piece::Number(written, written[1..].parse().unwrap_or(usize::MAX))),
+            Token::Other if text[at..].starts_with("??") => (2, Piece::Operator),
+            Token::Other if written == "?" => (1, Piece::Next),
             _ => {
-                at += 1;
+                at += length;
                 continue;
             }
         };
         if start < at {
             pieces.push(Piece::Text(&text[start..at]));
         }
-        pieces.push(found.1);
-        at += found.0;
+        pieces.push(piece);
+        at += length;
         start = at;
     }
     if start < text.len() {
         pieces.push(Piece::Text(&text[start..]));
     }
     pieces
-}
-
-/// Behind the quote that ends what begins at `at`; doubled quotes are taken as two of them.
-fn end_of_quoted(bytes: &[u8], at: usize, quote: u8, escapes: bool) -> usize {
-    let mut at = at + 1;
-    while let Some(byte) = bytes.get(at) {
-        at += match byte {
-            b'\\' if escapes => 2,
-            byte if *byte == quote => return at + 1,
-            _ => 1,
-        };
-    }
-    bytes.len()
-}
-
-/// Behind a comment, which may have others inside.
-fn end_of_comment(bytes: &[u8], at: usize) -> usize {
-    let (mut at, mut depth) = (at, 0_usize);
-    while at < bytes.len() {
-        match &bytes[at..] {
-            [b'/', b'*', ..] => {
-                depth += 1;
-                at += 2;
-            }
-            [b'*', b'/', ..] => {
-                depth -= 1;
-                at += 2;
-                if depth == 0 {
-                    return at;
-                }
-            }
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-/// Behind a literal between `$tag$`; behind the `$` if it begins none.
-fn end_of_dollars(bytes: &[u8], at: usize) -> usize {
-    let tag = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    if bytes.get(at + 1 + tag) != Some(&b'$') {
-        return at + 1;
-    }
-    let (quote, rest) = bytes[at..].split_at(tag + 2);
-    let end = rest.windows(quote.len()).position(|window| window == quote);
-    end.map_or(bytes.len(), |end| at + quote.len() + end + quote.len())
 }
 
 #[cfg(test)]

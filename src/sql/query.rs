@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use super::condition::Writer;
 use super::expression::{Expression, OrderTerm, Selection};
+use super::filter_options::FilterOptions;
 use super::lock::push_lock;
 use super::output::Kept;
 use super::parameter::Statement;
+use super::placed::placed;
+use super::row_filters::RowFilters;
 use super::scope::Scope;
 use super::select::ROOT;
 use super::source::{FromItem, Join, JoinKind, Joined, column_names};
 use super::term::{OWN, Piece, Term};
 use super::view::View;
 use crate::error::Error;
-use crate::metadata::EntityMeta;
+use crate::metadata::{EntityDef, EntityMeta};
 use crate::types::{PgType, ProjectionMeta};
 
 /// What of the rows is selected.
@@ -22,6 +25,8 @@ use crate::types::{PgType, ProjectionMeta};
 pub(crate) enum SelectList {
     /// All columns of the entity, in the order in which it is read.
     Entity,
+    /// The keys of the entities, each once and within the limit, where they are joined to many rows.
+    Keys,
     Projection(&'static ProjectionMeta),
     Terms(Vec<SelectedTerm>),
 }
@@ -41,6 +46,15 @@ pub(crate) enum Distinct {
     Once,
     /// The first row of those with the same values.
     On(Vec<Term>),
+}
+
+/// What the rows of a query are listed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// What is selected.
+    Selected,
+    /// The key of the entity, and the number of the row in the order of the query; all rows.
+    Keys,
 }
 
 /// How the rows of queries are combined.
@@ -81,6 +95,10 @@ pub(crate) struct SelectQuery {
     pub(crate) having: Vec<Expression>,
     /// If these are given, the rows are theirs; only order, limit and offset are the query's own.
     pub(crate) combined: Option<Combined>,
+    /// What it says of filters, as a part of another query: more than that one.
+    pub(crate) filters: FilterOptions,
+    /// What it was asked for that a part of another query cannot have.
+    pub(crate) refused: Option<&'static str>,
 }
 
 /// The rows of two queries, put together.
@@ -104,6 +122,8 @@ impl SelectQuery {
             group_by: Vec::new(),
             having: Vec::new(),
             combined: None,
+            filters: FilterOptions::none(),
+            refused: None,
         }
     }
 }
@@ -153,7 +173,8 @@ pub(crate) fn query(view: &View, query: &SelectQuery) -> Result<Statement, Error
 /// As [`query`].
 pub(crate) fn count_query(view: &View, query: &SelectQuery) -> Result<Statement, Error> {
     let mut writer = Writer::new(view);
-    let text = format!("SELECT count(*) FROM ({}) AS q", writer.outermost(query)?);
+    let rows = if query.repeats_entities() { writer.root_keys(query)? } else { writer.outermost(query)? };
+    let text = format!("SELECT count(*) FROM ({rows}) AS q");
     Ok(writer.statement(text))
 }
 
@@ -168,19 +189,10 @@ pub(crate) fn exists_query(view: &View, query: &SelectQuery) -> Result<Statement
 }
 
 impl Writer<'_> {
-    /// The statement, with its common table expressions in front. It may begin with others, which may speak of them.
-    pub(super) fn statement(mut self, text: String) -> Statement {
-        let ctes: Vec<String> = std::mem::take(&mut self.ctes).into_iter().filter_map(|cte| cte.text).collect();
-        let recursive = if self.recursive { "RECURSIVE " } else { "" };
-        let text = match text.strip_prefix("WITH ") {
-            _ if ctes.is_empty() => text,
-            Some(others) => format!("WITH {recursive}{}, {others}", ctes.join(", ")),
-            None => format!("WITH {recursive}{} {text}", ctes.join(", ")),
-        };
-        Statement { text: self.view().finish(text), params: self.into_params() }
-    }
-
     fn outermost(&mut self, query: &SelectQuery) -> Result<String, Error> {
+        if query.repeats_entities() && query.is_cut_off() {
+            return self.root_rows(query);
+        }
         let entity = self.metadata().of(query.selection.meta)?;
         let mut scope = Scope::new(ROOT.to_owned(), entity.index);
         if let Some(order) = self.order_of_kept(query)? {
@@ -188,7 +200,7 @@ impl Writer<'_> {
         } else if query.combined.is_some() {
             Ok(self.nested(&mut scope, query)?.0)
         } else {
-            Ok(self.body(&mut scope, query)?.0)
+            Ok(self.body(&mut scope, query, Listing::Selected)?.0)
         }
     }
 
@@ -241,6 +253,33 @@ impl Writer<'_> {
     /// # Errors
     /// As [`query`].
     pub(super) fn nested(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
+        if let Some(message) = query.refused {
+            return Err(Error::validation(query.selection.meta.name, message));
+        }
+        let filters = self.filters_saying(query)?;
+        let around = std::mem::replace(&mut self.filters, filters);
+        let text = self.part(scope, query);
+        self.filters = around;
+        text
+    }
+
+    /// The filters of a part of the current query.
+    fn filters_saying(&self, query: &SelectQuery) -> Result<Option<Arc<RowFilters>>, Error> {
+        let said = &query.filters;
+        if said.is_empty() {
+            return Ok(self.filters.clone());
+        }
+        if self.is_unfiltered && said.named.iter().any(|(_, params)| params.is_some()) {
+            let message = "a query in the condition of a filter sees all rows: with_filter() is of no effect there";
+            return Err(Error::validation(query.selection.meta.name, message));
+        }
+        match &self.filters {
+            Some(filters) => filters.saying(said).map(Some),
+            None => said.check(std::iter::empty()).map(|()| None),
+        }
+    }
+
+    fn part(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
         if let Some(combined) = &query.combined {
             query.check_combined()?;
             let (left, width) = self.nested(scope, &combined.left)?;
@@ -249,16 +288,24 @@ impl Writer<'_> {
             self.push_end(scope, &query.selection.order, query, &mut text)?;
             return Ok((text, width));
         }
+        if matches!(query.list, SelectList::Keys) {
+            return self.nested_root_keys(query);
+        }
         let entity = self.metadata().of(query.selection.meta)?;
         let entered = scope.enter_level(self.alias(), entity.index);
-        let outcome = self.body(scope, query);
+        let outcome = self.body(scope, query, Listing::Selected);
         scope.leave(entered);
         outcome
     }
 
     /// The text of a query whose level is entered.
-    fn body(&mut self, scope: &mut Scope, query: &SelectQuery) -> Result<(String, usize), Error> {
-        self.shares |= !query.group_by.is_empty() || matches!(query.distinct, Distinct::On(_));
+    pub(super) fn body(
+        &mut self,
+        scope: &mut Scope,
+        query: &SelectQuery,
+        listing: Listing,
+    ) -> Result<(String, usize), Error> {
+        self.shares |= !query.group_by.is_empty() || !matches!(query.distinct, Distinct::All);
         let plan = &query.selection;
         let entity = self.metadata().of(plan.meta)?;
         let alias = scope.alias().to_owned();
@@ -283,9 +330,13 @@ impl Writer<'_> {
             }
         }
         let mut entity_joins = String::new();
-        let list = self.select_list(scope, query, entity, &alias, &mut entity_joins)?;
+        let list = match listing {
+            Listing::Selected => self.select_list(scope, query, entity, &alias, &mut entity_joins)?,
+            Listing::Keys => self.numbered_keys(scope, query, &alias, entity)?,
+        };
         let distinct = match &query.distinct {
             Distinct::All => String::new(),
+            Distinct::Once if listing == Listing::Keys => String::new(),
             Distinct::Once => "DISTINCT ".to_owned(),
             Distinct::On(terms) => format!("DISTINCT ON ({}) ", self.grouping(scope, terms)?),
         };
@@ -294,7 +345,11 @@ impl Writer<'_> {
         let having = self.filter(scope, &query.having)?;
         let mut end = String::new();
         let order = self.uncast_order(query)?;
-        self.push_end(scope, &order, query, &mut end)?;
+        match listing {
+            Listing::Selected => self.push_end(scope, &order, query, &mut end)?,
+            Listing::Keys if matches!(query.distinct, Distinct::On(_)) => self.push_order(scope, &order, &mut end)?,
+            Listing::Keys => {}
+        }
         let mut joined = String::new();
         for (join, frame) in query.joins.iter().zip(frames) {
             if let (Joined::Source(source), Some(frame)) = (&join.joined, frame) {
@@ -334,17 +389,41 @@ impl Writer<'_> {
         query: &SelectQuery,
         out: &mut String,
     ) -> Result<(), Error> {
+        self.push_order(scope, order, out)?;
+        self.push_limit(&query.selection, out);
+        Ok(())
+    }
+
+    fn push_order(&mut self, scope: &mut Scope, order: &[OrderTerm], out: &mut String) -> Result<(), Error> {
         let order = self.order(scope, order)?;
         if !order.is_empty() {
             let _ = write!(out, " ORDER BY {order}");
         }
-        if let Some(limit) = query.selection.limit {
+        Ok(())
+    }
+
+    /// Appends limit and offset.
+    pub(super) fn push_limit(&mut self, plan: &Selection, out: &mut String) {
+        if let Some(limit) = plan.limit {
             let _ = write!(out, " LIMIT {}", self.bind_count(limit));
         }
-        if let Some(offset) = query.selection.offset {
+        if let Some(offset) = plan.offset {
             let _ = write!(out, " OFFSET {}", self.bind_count(offset));
         }
-        Ok(())
+    }
+
+    /// The columns of the key, and the number of the row.
+    fn numbered_keys(
+        &mut self,
+        scope: &mut Scope,
+        query: &SelectQuery,
+        alias: &str,
+        entity: &EntityDef,
+    ) -> Result<Vec<String>, Error> {
+        let mut number = String::new();
+        self.push_order(scope, &query.selection.order, &mut number)?;
+        let keys = placed(alias, &entity.key).into_iter().map(|column| column.text);
+        Ok(keys.chain([format!("row_number() OVER ({})", number.trim_start())]).collect())
     }
 
     /// ` LEFT JOIN LATERAL (…) AS t1("c0") ON …`

@@ -9,7 +9,7 @@ use super::identifier::push_column;
 use super::placed::not_joined;
 use super::scope::Scope;
 use super::select::push_column_pairs;
-use super::term::Aggregate;
+use super::term::{Aggregate, Term};
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, RelationDef};
@@ -123,7 +123,14 @@ impl<'a> Writer<'a> {
         let entered = scope.go_to_start();
         let outcome = self.push_related_aggregate(scope, aggregate, &paths, out);
         scope.come_back(&entered);
-        if outcome? { Ok(()) } else { self.push_aggregate_call(scope, aggregate, out) }
+        if outcome? {
+            return Ok(());
+        }
+        match &aggregate.rows {
+            // They are in the FROM list, maybe more than once, and with NULLs where a LEFT JOIN has found none.
+            Some(rows) => self.push_aggregate_call(scope, &different_rows(aggregate, rows), out),
+            None => self.push_aggregate_call(scope, aggregate, out),
+        }
     }
 
     /// Appends an aggregate of related rows; `false` if the paths lead to none.
@@ -134,17 +141,17 @@ impl<'a> Writer<'a> {
         paths: &[&FieldPath],
         out: &mut String,
     ) -> Result<bool, Error> {
-        let mut follow = None;
-        for path in paths {
-            follow = self.first_many(scope, path)?.map(|hops| (*path, hops)).or(follow);
-        }
-        let Some((path, hops)) = follow else { return Ok(false) };
+        let several = |one: &FieldPath, other: &FieldPath| {
+            format!(
+                "an aggregate is of {one:?} and {other:?}, which lead over different to-many relations: use an aggregate of \
+                 each"
+            )
+        };
+        let Some((path, hops)) = self.common_relation(scope, paths, several)? else { return Ok(false) };
         let (Rows { target, alias, from, link, .. }, prefix) = self.rows_of(scope, path, hops)?;
         let entered = scope.enter_rows(alias, target.index, path.source(), prefix);
-        for path in paths {
-            while let Some(hops) = self.first_many(scope, path)? {
-                self.join_rows(scope, path, hops)?;
-            }
+        while let Some((path, hops)) = self.common_relation(scope, paths, several)? {
+            self.join_rows(scope, path, hops)?;
         }
         let mut text = String::new();
         self.push_aggregate_call(scope, aggregate, &mut text)?;
@@ -193,4 +200,15 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
+}
+
+/// The aggregate of rows that are in the FROM list: each of them once.
+fn different_rows(aggregate: &Aggregate, rows: &FieldPath) -> Aggregate {
+    let key = || Term::Key(rows.clone());
+    let there = Expression::Null { term: key(), is_null: false };
+    let filter = match &aggregate.filter {
+        Some(filter) => Expression::All(vec![there, filter.clone()]),
+        None => there,
+    };
+    Aggregate { arguments: vec![key()], distinct: true, filter: Some(filter), rows: None, ..aggregate.clone() }
 }

@@ -21,8 +21,9 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`seen`](Self::seen).
     pub(super) fn visible(&mut self, entity: &EntityDef) -> Result<String, Error> {
-        let filters = self.view().conditions(entity.index)?;
-        if filters.is_empty() || self.is_unfiltered {
+        let filters = self.filters.clone().filter(|_| !self.is_unfiltered);
+        let filters = filters.as_ref().map_or(Ok(&[][..]), |filters| filters.of(entity.index))?;
+        if filters.is_empty() {
             return Ok(String::new());
         }
         // What the condition of a filter leads to is not filtered in turn.

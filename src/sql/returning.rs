@@ -7,7 +7,7 @@ use super::parameter::Statement;
 use super::query::SelectQuery;
 use super::scope::Scope;
 use super::select::ROOT;
-use super::upsert::push_row;
+use super::upsert::{WRITTEN_ROWS, push_row};
 use crate::error::Error;
 use crate::metadata::EntityDef;
 
@@ -30,7 +30,8 @@ impl Writer<'_> {
             joins.push_str(scope.joins());
             text.push_str(" RETURNING ");
             push_row(&mut text, entity);
-            text = format!("WITH u AS ({text}) SELECT {list} FROM u AS {ROOT}{joins}");
+            let own = format!("{WRITTEN_ROWS} AS ({text})");
+            text = self.with(&own, format!("SELECT {list} FROM {WRITTEN_ROWS} AS {ROOT}{joins}"));
         }
         Ok(self.statement(text))
     }

@@ -9,18 +9,23 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::expression::Expression;
+use super::filter_options::FilterOptions;
 use crate::error::Error;
 
 /// Makes the condition of a filter.
 pub(crate) type MakeCondition = Arc<dyn Fn() -> Result<Expression, Error> + Send + Sync>;
 
+/// Makes the filters of a query that says this of them: those that there are for the query which it is a part of.
+pub(crate) type MakeFilters = Arc<dyn Fn(&FilterOptions) -> Result<Arc<RowFilters>, Error> + Send + Sync>;
+
 /// What tells the filters of one entity from others: each filter's number, and that of its parameters.
 pub(crate) type Sight = Arc<[(u64, u64)]>;
 
 /// The filters of a query, entity by entity.
-#[derive(Default)]
 pub(crate) struct RowFilters {
     entities: FxHashMap<usize, EntityFilters>,
+    said: FilterOptions,
+    make: MakeFilters,
 }
 
 struct EntityFilters {
@@ -30,8 +35,12 @@ struct EntityFilters {
 }
 
 impl RowFilters {
-    /// The filters of these entities, each with what tells it from others.
-    pub(crate) fn new(filters: impl IntoIterator<Item = (usize, (u64, u64), MakeCondition)>) -> Self {
+    /// The filters of these entities, each with what tells it from others; what was said of them, and what makes others.
+    pub(crate) fn new(
+        filters: impl IntoIterator<Item = (usize, (u64, u64), MakeCondition)>,
+        said: FilterOptions,
+        make: MakeFilters,
+    ) -> Self {
         let mut lists: FxHashMap<usize, (Vec<MakeCondition>, Vec<(u64, u64)>)> = FxHashMap::default();
         for (entity, number, condition) in filters {
             let (conditions, sight) = lists.entry(entity).or_default();
@@ -41,7 +50,15 @@ impl RowFilters {
         let entities = lists.into_iter().map(|(entity, (conditions, sight))| {
             (entity, EntityFilters { conditions, sight: sight.into(), made: OnceLock::new() })
         });
-        Self { entities: entities.collect() }
+        Self { entities: entities.collect(), said, make }
+    }
+
+    /// The filters of a part of the query that says more of them.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for a filter that there is not.
+    pub(super) fn saying(&self, more: &FilterOptions) -> Result<Arc<Self>, Error> {
+        (self.make)(&self.said.and(more))
     }
 
     /// Whether an entity has filters.

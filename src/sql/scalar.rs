@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::compared::is_inferred;
 use super::condition::{Writer, no_column};
+use super::expression::OrderTerm;
 use super::identifier::{push_array_cast, push_cast, push_element_cast, push_list};
 use super::parameter::Param;
 use super::placed::Placed;
@@ -21,18 +23,31 @@ pub(super) struct Like<'a> {
     column: &'a str,
     pub(super) pg: PgType,
     pub(super) sql_type: Option<&'a SqlType>,
+    /// Whether the value becomes that of the column.
+    is_written: bool,
 }
 
 impl<'a> Like<'a> {
     /// A column of an entity.
     pub(super) fn of(entity: &'a EntityDef, column: &'a ColumnDef) -> Self {
-        let sql_type = column.sql_type.as_ref();
-        Self { entity: entity.meta.name, column: &column.name, pg: column.meta.pg, sql_type }
+        let (pg, sql_type) = (column.meta.pg, column.sql_type.as_ref());
+        Self { entity: entity.meta.name, column: &column.name, pg, sql_type, is_written: false }
     }
 
     /// A column of a key.
     pub(super) fn of_key(entity: &'a EntityDef, column: &'a KeyColumnDef) -> Self {
-        Self { entity: entity.meta.name, column: &column.name, pg: column.pg, sql_type: column.sql_type.as_ref() }
+        let (pg, sql_type) = (column.pg, column.sql_type.as_ref());
+        Self { entity: entity.meta.name, column: &column.name, pg, sql_type, is_written: false }
+    }
+
+    /// The same, for a value that stays what it is.
+    pub(super) const fn as_it_travels(self) -> Self {
+        Self { sql_type: None, ..self }
+    }
+
+    /// The same, for a value that is written into the column.
+    pub(super) const fn written(self) -> Self {
+        Self { is_written: true, ..self }
     }
 }
 
@@ -193,7 +208,7 @@ impl<'a> Writer<'a> {
             }
             from.push_str(comma);
             // The array stays what it is; its elements are cast in front.
-            self.push_bound(values, like.map(|like| Like { sql_type: None, ..like }), self.start(scope), &mut from)?;
+            self.push_bound(values, like.map(Like::as_it_travels), self.start(scope), &mut from)?;
         }
         let _ = write!(out, " FROM unnest({from}) AS k(");
         push_list(out, 0..columns.len(), |out, index| {
@@ -272,13 +287,16 @@ impl<'a> Writer<'a> {
             column: like.map_or("(an expression)", |like| like.column).to_owned(),
             message: error.message,
         })?;
-        let known =
-            self.shares.then(|| self.params.iter().position(|param| param.is(value.pg, bytes.as_ref()))).flatten();
-        let number = known.map_or(self.params.len(), |known| known) + 1;
-        if known.is_none() {
-            self.params.push(Param::One(value.pg, bytes));
+        let param = Param::One(value.pg, bytes);
+        let inferred = like.filter(|like| {
+            let is_alike = value.pg == like.pg || value.pg == like.pg.array();
+            is_alike && !like.is_written && is_inferred(like.pg, like.sql_type)
+        });
+        if let Some(like) = inferred {
+            let _ = write!(out, "${}", self.bind_value(param.inferred(like.sql_type)));
+            return Ok(());
         }
-        let _ = write!(out, "${number}::{}", value.pg.name);
+        let _ = write!(out, "${}::{}", self.bind_value(param), value.pg.name);
         if let Some(like) = like {
             if value.pg == like.pg {
                 push_cast(out, like.sql_type);
@@ -289,6 +307,12 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Binds a value, or finds it among those that are; answers with its number.
+    fn bind_value(&mut self, param: Param) -> usize {
+        let known = self.shares.then(|| self.params.iter().position(|other| other.is(&param))).flatten();
+        known.map_or_else(|| self.bind_param(param), |known| known + 1)
     }
 
     /// `function OVER (PARTITION BY … ORDER BY …)`
@@ -315,6 +339,9 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Error> {
         out.push_str(aggregate.function);
         out.push('(');
+        // Different values are ordered by what they are: the server has to see that it is the same.
+        let shares = self.shares;
+        self.shares |= aggregate.distinct;
         if aggregate.distinct {
             out.push_str("DISTINCT ");
         }
@@ -329,8 +356,9 @@ impl<'a> Writer<'a> {
         }
         if !aggregate.order.is_empty() {
             out.push_str(" ORDER BY ");
-            out.push_str(&self.order(scope, &aggregate.order)?);
+            out.push_str(&self.aggregate_order(scope, aggregate)?);
         }
+        self.shares = shares;
         out.push(')');
         if let Some(filter) = &aggregate.filter {
             out.push_str(" FILTER (WHERE ");
@@ -338,6 +366,23 @@ impl<'a> Writer<'a> {
             out.push(')');
         }
         Ok(())
+    }
+
+    /// The order of an aggregate's values. Where the argument is cast (text of some length to `text`), it is the argument
+    /// that they are ordered by.
+    fn aggregate_order(&mut self, scope: &mut Scope, aggregate: &Aggregate) -> Result<String, Error> {
+        let Some((argument @ Term::Cast { term, .. }, true)) =
+            aggregate.arguments.first().map(|argument| (argument, aggregate.distinct))
+        else {
+            return self.order(scope, &aggregate.order);
+        };
+        let written = self.term(scope, term)?;
+        let mut order = Vec::with_capacity(aggregate.order.len());
+        for by in &aggregate.order {
+            let is_same = self.term(scope, &by.term).is_ok_and(|text| text == written);
+            order.push(OrderTerm { term: if is_same { argument.clone() } else { by.term.clone() }, ..by.clone() });
+        }
+        self.order(scope, &order)
     }
 }
 

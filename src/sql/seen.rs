@@ -67,7 +67,8 @@ impl Writer<'_> {
         table.push_str(alias);
         let mut condition = String::new();
         // What the condition of a filter leads to is there, whatever other filters say of it: they may lead back here.
-        let filters = if self.is_unfiltered { &[] } else { self.view().conditions(entity.index)? };
+        let filters = self.filters.clone().filter(|_| !self.is_unfiltered);
+        let filters = filters.as_ref().map_or(Ok(&[][..]), |filters| filters.of(entity.index))?;
         if !filters.is_empty() {
             let mut scope = Scope::new(alias.to_owned(), entity.index);
             self.is_unfiltered = true;

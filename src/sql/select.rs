@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::compared::{key_param, push_key_param};
 use super::condition::Writer;
 use super::expression::Selection;
-use super::identifier::{push_cast, push_column, push_joined, push_list};
+use super::identifier::{push_column, push_joined, push_list};
 use super::lock::push_lock;
 use super::parameter::{Param, Statement};
 use super::scope::Scope;
@@ -75,7 +76,7 @@ pub(super) fn push_select(writer: &mut Writer<'_>, plan: &Selection, shape: &Sha
 }
 
 /// `FROM … WHERE …` of a find, without what does not change which rows there are.
-fn from_where<'a>(view: &'a View, plan: &Selection) -> Result<(String, Writer<'a>), Error> {
+fn from_where<'v>(view: &'v View, plan: &Selection) -> Result<(String, Writer<'v>), Error> {
     let entity = view.of(plan.meta)?;
     let mut writer = Writer::new(view);
     let seen = writer.seen(ROOT, entity)?;
@@ -123,21 +124,20 @@ pub(crate) fn select_by_key(
         let mut by_key = String::new();
         push_key_match(&mut by_key, &entity.key);
         seen.push_where(&mut text, &[&by_key]);
-        Ok(text)
+        Ok(writer.with("", text))
     })?;
     Ok(Statement { text, params: writer.into_params() })
 }
 
 /// The parts of a key as parameters.
 pub(super) fn key_parts(columns: &[KeyColumnDef], key: &Key) -> Vec<Param> {
-    columns.iter().zip(key.parts()).map(|(column, part)| Param::key_part(column.pg, part)).collect()
+    columns.iter().zip(key.parts()).map(|(column, part)| key_param(column.pg, column.sql_type.as_ref(), part)).collect()
 }
 
 /// Appends the condition that columns of the selected entity are those of the key in the first parameters.
 pub(super) fn push_key_match(out: &mut String, columns: &[KeyColumnDef]) {
     push_joined(out, " AND ", columns.iter().enumerate(), |out, (index, column)| {
         push_column(out, ROOT, &column.name);
-        let _ = write!(out, " = ${}::{}", index + 1, column.pg.name);
-        push_cast(out, column.sql_type.as_ref());
+        push_key_param(out, index + 1, column.pg, column.sql_type.as_ref());
     });
 }

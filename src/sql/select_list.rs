@@ -3,6 +3,7 @@
 use super::condition::Writer;
 use super::identifier::push_cast;
 use super::output::Kept;
+use super::placed::placed;
 use super::projection::push_travel_cast;
 use super::query::{SelectList, SelectQuery, SelectedTerm};
 use super::scope::Scope;
@@ -70,6 +71,7 @@ impl Writer<'_> {
                 let message = "a query inside of another one has no entities: select columns of it";
                 return Err(Error::validation(entity.meta.name, message));
             }
+            SelectList::Keys => list.extend(placed(alias, &entity.key).into_iter().map(|column| column.text)),
             SelectList::Projection(meta) => {
                 self.projection(scope, &FieldPath::root(query.root), meta, &mut Vec::new(), &mut list)?;
             }

@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::condition::Writer;
 use super::expression::Expression;
-use super::identifier::push_identifier;
 use super::query::{SelectQuery, SetOperator};
 use super::scope::Scope;
 use super::seen::Seen;
-use super::select_list::{Casts, Rest};
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, EntityMeta, Metadata};
@@ -95,15 +93,6 @@ impl JoinKind {
     }
 }
 
-/// A common table expression that was written.
-#[derive(Debug)]
-pub(super) struct WrittenCte {
-    pub(super) source: u32,
-    pub(super) name: String,
-    /// `None` while it is being written: it may speak of itself.
-    pub(super) text: Option<String>,
-}
-
 /// `"c0", "c1"`: what the columns of sub-queries are called.
 pub(super) fn column_names(width: usize) -> String {
     (0..width).map(|column| format!("\"c{column}\"")).collect::<Vec<_>>().join(", ")
@@ -138,62 +127,5 @@ impl Writer<'_> {
                 Ok(Seen::whole(format!("{name} AS {alias}")))
             }
         }
-    }
-
-    /// `"name"("c0") AS MATERIALIZED (…)`
-    fn cte_text(&mut self, number: u32, cte: &Cte) -> Result<String, Error> {
-        let entity = self.metadata().of(cte.query.selection.meta)?;
-        // It stands in front of the statement, where nothing is around it.
-        let mut scope = Scope::new("t0".to_owned(), entity.index);
-        let rest = if cte.step.is_some() { Rest::Always } else { Rest::WhereRead };
-        let casts = Casts { kept: self.kept_of(number), rest };
-        let (text, width) = self.casting(casts, |writer| {
-            let (text, width) = writer.nested(&mut scope, &cte.query)?;
-            let Some((operator, step)) = &cte.step else { return Ok((text, width)) };
-            writer.recursive = true;
-            let (step, _) = writer.nested(&mut scope, step)?;
-            let all = if *operator == SetOperator::UnionAll { " ALL" } else { "" };
-            Ok((format!("({text}) UNION{all} ({step})"), width))
-        })?;
-        let materialized = match cte.materialized {
-            Some(true) => "MATERIALIZED ",
-            Some(false) => "NOT MATERIALIZED ",
-            None => "",
-        };
-        let mut name = String::new();
-        push_identifier(&mut name, &cte.name);
-        Ok(format!("{name}({}) AS {materialized}({text})", column_names(width)))
-    }
-    /// Makes sure that a common table expression stands in front of the statement; answers with its name.
-    pub(super) fn cte(
-        &mut self,
-        number: u32,
-        name: &str,
-        write: impl FnOnce(&mut Self) -> Result<String, Error>,
-    ) -> Result<String, Error> {
-        let mut quoted = String::new();
-        push_identifier(&mut quoted, name);
-        if let Some(known) = self.ctes.iter().find(|cte| cte.source == number || cte.name == name) {
-            if known.source == number {
-                return Ok(quoted);
-            }
-            let message = format!("two common table expressions are called {quoted}: give one another name");
-            return Err(Error::Validation { entity: None, message });
-        }
-        if let Some(entity) = self.metadata().entities.iter().find(|entity| entity.table == name) {
-            let message =
-                format!("a common table expression called {quoted} would hide the table of {}", entity.meta.name);
-            return Err(Error::validation(entity.meta.name, message));
-        }
-        self.ctes.push(WrittenCte { source: number, name: name.to_owned(), text: None });
-        let text = write(self)?;
-        // What it needs was written meanwhile, and stands in front of it.
-        let position = self.ctes.iter().position(|cte| cte.source == number);
-        if let Some(position) = position {
-            let mut cte = self.ctes.remove(position);
-            cte.text = Some(text);
-            self.ctes.push(cte);
-        }
-        Ok(quoted)
     }
 }

@@ -203,7 +203,7 @@ impl Term {
             Self::Subquery(select) => select.columns.first().and_then(Self::exemplar),
             Self::Query(query) => match &query.list {
                 SelectList::Terms(terms) => terms.first().and_then(|selected| selected.term.exemplar()),
-                SelectList::Entity | SelectList::Projection(_) => None,
+                SelectList::Entity | SelectList::Keys | SelectList::Projection(_) => None,
             },
             Self::Window(window) => window.function.exemplar(),
             _ => None,

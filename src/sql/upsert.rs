@@ -11,7 +11,7 @@ use super::ddl;
 use super::expression::Expression;
 use super::identifier::{push_cast, push_column, push_identifier, push_joined, push_list};
 use super::insert::{Written, key_columns, push_value, travel_type, written};
-use super::parameter::{Param, Statement};
+use super::parameter::Param;
 use super::restriction::push_where;
 use super::select::ROOT;
 use super::shape::Shape;
@@ -63,11 +63,11 @@ pub(crate) fn upsert(
     let selected = Selected::of(&mut writer, entity)?;
     let (action, leaves_rows) = action_text(&mut writer, entity, &visible, action)?;
 
-    let mut text = "WITH s AS MATERIALIZED (SELECT * FROM ".to_owned();
+    let mut text = format!("{SENT_ROWS} AS MATERIALIZED (SELECT * FROM ");
     push_rows(&mut text, &columns, writer.params.len());
     let mut table = String::new();
     view.push_entity(&mut table, entity);
-    let _ = write!(text, "), u AS (INSERT INTO {table} AS {ROOT} (");
+    let _ = write!(text, "), {WRITTEN_ROWS} AS (INSERT INTO {table} AS {ROOT} (");
     push_list(&mut text, &columns, |text, column| push_identifier(text, column.name));
     text.push(')');
     if properties.iter().any(|property| Some(usize::from(*property)) == entity.identity) {
@@ -78,7 +78,7 @@ pub(crate) fn upsert(
         push_value(text, &format!("c{index}"), column);
     });
     // Whoever upserts the same rows at the same time locks them in the same order.
-    text.push_str(" FROM s ORDER BY ");
+    let _ = write!(text, " FROM {SENT_ROWS} AS s ORDER BY ");
     push_list(&mut text, &targets, |text, (index, _)| {
         let _ = write!(text, "s.c{index}");
     });
@@ -91,18 +91,18 @@ pub(crate) fn upsert(
     text.push_str(&action);
     text.push_str(" RETURNING ");
     push_row(&mut text, entity);
-    text.push_str("), r AS (SELECT ");
+    let _ = write!(text, "), {ALL_ROWS} AS (SELECT ");
     push_row(&mut text, entity);
-    let _ = write!(text, ", true AS {WRITTEN} FROM u AS {ROOT}");
+    let _ = write!(text, ", true AS {WRITTEN} FROM {WRITTEN_ROWS} AS {ROOT}");
     if leaves_rows {
         text.push_str(" UNION ALL SELECT ");
         push_row(&mut text, entity);
         let _ = write!(text, ", false FROM {table} AS {ROOT}");
         let predicate = target.predicate.map_or_else(String::new, |predicate| format!("({predicate})"));
-        let mut is_sent = "EXISTS (SELECT FROM s WHERE ".to_owned();
+        let mut is_sent = format!("EXISTS (SELECT FROM {SENT_ROWS} AS s WHERE ");
         push_same(&mut is_sent, entity, &targets);
         is_sent.push(')');
-        let mut is_left = "NOT EXISTS (SELECT FROM u WHERE ".to_owned();
+        let mut is_left = format!("NOT EXISTS (SELECT FROM {WRITTEN_ROWS} AS u WHERE ");
         push_joined(&mut is_left, " AND ", key_columns(entity), |text, column| {
             push_column(text, "u", column.name);
             text.push_str(" = ");
@@ -111,7 +111,7 @@ pub(crate) fn upsert(
         is_left.push(')');
         push_where(&mut text, &[&visible, &predicate, &is_sent, &is_left]);
     }
-    text.push_str(") ");
+    text.push(')');
     let is_written = match target.predicate {
         None => format!("{ROOT}.{WRITTEN}"),
         // Of rows that the index does not have, several may have the same values: then it is not known which is which.
@@ -119,9 +119,11 @@ pub(crate) fn upsert(
             "CASE WHEN count(*) OVER (PARTITION BY s.o) = 1 THEN {ROOT}.{WRITTEN} ELSE ('{AMBIGUOUS}' || s.o)::bool END"
         ),
     };
-    selected.push_paired(&mut text, entity, &is_written, &targets, ("s", &format!("r AS {ROOT}")));
-    let Statement { text, params } = writer.statement(text);
-    Ok((text, params))
+    let mut paired = String::new();
+    let (sent, all) = (format!("{SENT_ROWS} AS s"), format!("{ALL_ROWS} AS {ROOT}"));
+    selected.push_paired(&mut paired, entity, &is_written, &targets, (&sent, &all));
+    let text = writer.with(&text, paired);
+    Ok((view.finish(text), writer.into_params()))
 }
 
 /// The statement that reads the rows with these values of a conflict target; the answer is as that of [`upsert`].
@@ -149,9 +151,18 @@ pub(crate) fn conflicting(
     let mut text = String::new();
     selected.push_paired(&mut text, entity, "false", &targets, (&rows, &table));
     push_where(&mut text, &[&visible]);
-    let Statement { text, params } = writer.statement(text);
-    Ok((text, params))
+    let text = writer.with("", text);
+    Ok((view.finish(text), writer.into_params()))
 }
+
+/// The rows that were sent.
+const SENT_ROWS: &str = "\"howdah:sent\"";
+
+/// The rows that a statement has written.
+pub(super) const WRITTEN_ROWS: &str = "\"howdah:written\"";
+
+/// These, and those that it has left as they were.
+const ALL_ROWS: &str = "\"howdah:all\"";
 
 /// A name that no column has.
 const WRITTEN: &str = "\"howdah:written\"";

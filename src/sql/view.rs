@@ -36,6 +36,11 @@ impl View {
         self
     }
 
+    /// The same, with all tables where their entities are.
+    pub(super) fn in_own_schema(&self) -> Self {
+        Self { moved: None, ..self.clone() }
+    }
+
     /// Puts a comment in front of every statement.
     pub(crate) fn commented(mut self, comment: &str) -> Self {
         self.comment = Some(comment_of(comment).into());
@@ -60,6 +65,11 @@ impl View {
     /// What tells the filters of an entity from others; `None` if all of its rows are seen.
     pub(crate) fn sight(&self, entity: usize) -> Option<&Sight> {
         self.filters.as_ref()?.sight(entity)
+    }
+
+    /// The filters of the query, if there are any.
+    pub(super) const fn filters(&self) -> Option<&Arc<RowFilters>> {
+        self.filters.as_ref()
     }
 
     /// The conditions that rows of an entity have to fulfil.

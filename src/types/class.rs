@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::enumeration::EnumStorage;
+use super::enumeration::{EnumStorage, OrderedEnum};
 use super::{DbEnum, Json, ScalarType};
 
 /// A scalar that PostgreSQL orders: `<`, `>`, `BETWEEN` and `ORDER BY` make sense.
@@ -16,6 +16,30 @@ use super::{DbEnum, Json, ScalarType};
     label = "cannot be compared with <, > or BETWEEN"
 )]
 pub trait OrderedType: ScalarType {}
+
+/// A scalar that PostgreSQL has `min` and `max` of: it has an order, and is neither `bool`, `Uuid` nor bytes.
+#[diagnostic::on_unimplemented(
+    message = "PostgreSQL has no smallest and greatest of `{Self}` values",
+    label = "min() and max() are of numbers, text, times, enums and arrays"
+)]
+pub trait MinMaxType: OrderedType {}
+
+impl MinMaxType for i16 {}
+impl MinMaxType for i32 {}
+impl MinMaxType for i64 {}
+impl MinMaxType for f32 {}
+impl MinMaxType for f64 {}
+impl MinMaxType for String {}
+impl MinMaxType for DateTime<Utc> {}
+impl MinMaxType for NaiveDateTime {}
+impl MinMaxType for NaiveDate {}
+impl MinMaxType for NaiveTime {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ArrayElement + OrderedType> MinMaxType for Vec<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: DbEnum + OrderedEnum> MinMaxType for E {}
 
 /// A scalar that is text: patterns and text functions make sense.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not text", label = "this needs a text column")]

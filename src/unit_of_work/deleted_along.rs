@@ -72,8 +72,8 @@ impl DeletedAlong {
         let deleted = changes.rows.iter().filter(|row| row.kind == ChangeKind::Delete);
         let deleted = deleted.filter_map(|row| Some((row.entity, row.key.as_ref()?)));
         let by_key = changes.removals.iter().flat_map(|row| row.keys.iter().map(|key| (row.entity, key)));
-        let mut queue: Vec<(usize, Key)> = deleted.chain(by_key).map(|(entity, key)| (entity, key.clone())).collect();
-        if queue.is_empty() {
+        let mut deleted = deleted.chain(by_key).peekable();
+        if deleted.peek().is_none() {
             return Ok(along);
         }
         let mut actions: FxHashMap<usize, Vec<(&EntityDef, usize, Action)>> = FxHashMap::default();
@@ -84,6 +84,8 @@ impl DeletedAlong {
                 actions.entry(relation.target).or_default().push((entity, property, action));
             }
         }
+        let concerned = deleted.filter(|(entity, _)| actions.contains_key(entity));
+        let mut queue: Vec<(usize, Key)> = concerned.map(|(entity, key)| (entity, key.clone())).collect();
         let mut search = Search { graph, moment, referrers: FxHashMap::default() };
         let mut seen = FxHashSet::default();
         while let Some((target, key)) = queue.pop() {

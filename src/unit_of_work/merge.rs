@@ -72,30 +72,6 @@ pub(crate) fn merge(
     })
 }
 
-/// Has pending changes of an entity be written over the version of a row, if this was written once, by the statement of the
-/// manager's own that has returned it (in binary form): a number that was counted up by more than one was changed by others, too,
-/// and pending changes do not go over that (rule C9).
-///
-/// # Errors
-/// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
-pub(crate) fn adopt_next_version(
-    graph: &UnitOfWork,
-    entity: &EntityDef,
-    cell: &Arc<dyn AnyCell>,
-    fresh: Option<&[u8]>,
-) -> Result<(), Error> {
-    let Some(index) = entity.version else { return Ok(()) };
-    let mut adopted = None;
-    cell.read(&mut |view| {
-        let known = view.baseline.unwrap_or(view.value).property(index);
-        let mut version = known.boxed();
-        let is_decoded = version.decode(fresh).is_ok();
-        let versions = Version::of(known).zip(Version::of(&*version)).filter(|_| is_decoded);
-        adopted = versions.is_some_and(|(known, fresh)| is_next(known, fresh)).then_some(version);
-    })?;
-    adopted.map_or(Ok(()), |version| set_version(graph, cell, index, &*version))
-}
-
 /// Whether one version may come directly behind the other.
 pub(super) fn is_next(known: Version, next: Version) -> bool {
     match (known, next) {

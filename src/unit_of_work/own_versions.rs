@@ -10,7 +10,7 @@ use super::merge::{is_next, known_version, set_version};
 use super::outcome::{key_of, raw};
 use crate::driver::Answer;
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject};
+use crate::metadata::{AnyCell, EntityDef, EntityObject, Property};
 use crate::types::{Key, Version};
 
 /// What the manager's own statements have made of one row.
@@ -59,32 +59,55 @@ impl UnitOfWork {
         Ok(count.map_or(0, u64::from_be_bytes))
     }
 
-    /// Notes the version that a statement has given to a row, in binary form.
+    /// Notes the version that a statement has given to a row, in binary form; answers with it, unless somebody else has written the row
+    /// since the entity was read: a number that was counted up by more than the manager's own statements was changed by others, too.
     ///
     /// # Errors
     /// [`Error::EntityBorrowed`] if this thread holds a write guard of the entity.
-    fn wrote_version(&self, entity: &EntityDef, key: &Key, version: Option<&[u8]>) -> Result<(), Error> {
-        let (Some(property), Some(cell)) = (entity.version, self.find(entity.index, key)) else { return Ok(()) };
-        let mut written: Option<(Version, Version)> = None;
+    fn wrote_version(
+        &self,
+        entity: &EntityDef,
+        key: &Key,
+        version: Option<&[u8]>,
+    ) -> Result<Option<Box<dyn Property>>, Error> {
+        let (Some(property), Some(cell)) = (entity.version, self.find(entity.index, key)) else { return Ok(None) };
+        let mut written = None;
         cell.read(&mut |view| {
             let known = view.baseline.unwrap_or(view.value).property(property);
             let mut made = known.boxed();
             if made.decode(version).is_ok() {
-                written = Version::of(known).zip(Version::of(&*made));
+                written = Version::of(known).zip(Version::of(&*made)).map(|versions| (versions, made));
             }
         })?;
-        let Some((from, to)) = written else { return Ok(()) };
+        let Some(((from, to), made)) = written.filter(|((from, to), _)| from != to) else { return Ok(None) };
         let scope = self.tracker.top().unwrap_or_default();
         let place = (entity.index, key.clone());
         let mut own = self.own_versions.lock();
         let before = own.0.get(&place).filter(|own| own.from == from).map_or(from, |own| own.to);
         if is_next(before, to) {
             own.0.insert(place, OwnVersion { from, to, scope });
-        } else {
-            // Somebody else has written the row in between.
-            own.0.remove(&place);
+            return Ok(Some(made));
         }
-        Ok(())
+        own.0.remove(&place);
+        Ok(None)
+    }
+
+    /// Has pending changes of an entity be written over the version of a row that a statement of the manager's own has answered with,
+    /// in binary form, if nobody else has written the row.
+    ///
+    /// # Errors
+    /// [`Error::EntityBorrowed`] if this thread holds a guard of the entity.
+    pub(crate) fn adopt_written_version(
+        &self,
+        entity: &EntityDef,
+        cell: &Arc<dyn AnyCell>,
+        version: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let (Some(property), Some(key)) = (entity.version, cell.key()) else { return Ok(()) };
+        match self.wrote_version(entity, &key, version)? {
+            Some(made) => set_version(self, cell, property, &*made),
+            None => Ok(()),
+        }
     }
 
     /// Has pending changes of a stale entity be written over this row, if nobody else has made it.

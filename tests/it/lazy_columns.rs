@@ -227,3 +227,18 @@ async fn c9_a3_a_changed_lazy_column_is_not_written_over_another_version() {
         assert_eq!(fixture.rows("SELECT body FROM article WHERE title = 'one'").await, [text]);
     }
 }
+
+/// What a statement past the unit of work has written of a lazy column is loaded again; what it has only read stays.
+#[tokio::test]
+async fn e4_lazy_columns_of_rows_that_plain_sql_answers_with() {
+    let fixture = filled().await;
+    let em = fixture.em();
+    let article = one(&em).await;
+    assert_eq!(article.load(&em, |a| a.body()).await.unwrap(), "first");
+    em.sql("SELECT * FROM article", &[]).into_entities::<Article>().await.unwrap();
+    assert!(article.read().body.is_loaded());
+    let update = "UPDATE article SET body = 'second' WHERE title = 'one' RETURNING *";
+    assert_eq!(em.sql(update, &[]).into_entities::<Article>().await.unwrap(), [article.clone()]);
+    assert!(!article.read().body.is_loaded());
+    assert_eq!(article.load(&em, |a| a.body()).await.unwrap(), "second");
+}

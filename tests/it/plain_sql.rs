@@ -172,3 +172,27 @@ async fn every_type_is_a_value() {
     let refused = em.sql("SELECT ?, ?", &[&1_i32]).execute().await.unwrap_err();
     assert!(matches!(refused, Error::Validation { entity: None, .. }), "{refused}");
 }
+
+/// E6: quotes in texts and comments in comments do not hide the tables behind them, nor placeholders.
+#[tokio::test]
+async fn e6_texts_and_comments_hide_no_table() {
+    let fixture = authors().await;
+    let em = fixture.em();
+    for (number, sql) in [
+        r"SELECT count(*), E'it\'s' FROM author WHERE name = ? -- '",
+        "SELECT count(*) /* a /* b */ ' */ FROM author WHERE name = ?",
+        r"SELECT count(*), '\' FROM author WHERE name = ?",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("Mary {number}");
+        em.persist(NewAuthor { name: name.clone() });
+        let rows = em.sql(sql, &[&name]).await.unwrap();
+        assert_eq!(rows[0].at::<i64>(0).unwrap(), 1, "{sql}");
+    }
+    let raw_sql = |sql: &'static str| howdah::functions::raw::<Author>(sql, ("Mary 1",)).condition();
+    for sql in [r"E'?\'?' <> 'x' AND name = ?", "name = ? -- why?", "/* /* ? */ ? */ name = ?"] {
+        assert_eq!(em.count::<Author>(raw_sql(sql) & Author::fields().id().gt(0)).await.unwrap(), 1, "{sql}");
+    }
+}

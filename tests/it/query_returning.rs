@@ -44,9 +44,12 @@ async fn updates_answer_with_values() {
     assert_eq!(fixture.log.round_trips(), 1);
     let statements = fixture.statements();
     let [statement] = &statements[..] else { panic!("{statements:?}") };
-    assert!(statement.starts_with(r#"WITH u AS (UPDATE "book" AS t0 SET "pages" = $1::int4"#), "{statement}");
+    assert!(
+        statement.starts_with(r#"WITH "howdah:written" AS (UPDATE "book" AS t0 SET "pages" = $1::int4"#),
+        "{statement}"
+    );
     assert!(statement.contains(r#") SELECT t0."id", t0."pages", t0."version","#), "{statement}");
-    assert!(statement.contains(r#" FROM u AS t0 LEFT JOIN "author" AS "#), "{statement}");
+    assert!(statement.contains(r#" FROM "howdah:written" AS t0 LEFT JOIN "author" AS "#), "{statement}");
 
     // One value, an aggregate, and none where nothing was written.
     let more =

@@ -212,3 +212,20 @@ async fn lazy_columns_are_selected_like_others() {
     let card = em.find::<Scan>().into::<ScanCard>().one_or_fail().await.unwrap();
     assert_eq!(card, ScanCard { id: 1, pages: "long".into(), notes: None });
 }
+
+/// The same expression in two clauses is one to the server, values included.
+#[tokio::test]
+async fn what_is_selected_once_is_ordered_by_the_same_expression() {
+    let fixture = shelves().await;
+    let em = fixture.em();
+    let born = em.query::<Author>().distinct().select(|a| a.born().coalesce(0));
+    assert_eq!(born.order_by(|a| a.born().coalesce(0).desc()).await.unwrap(), [1929, 1882, 0]);
+    // A text of limited length is text where texts are put together.
+    let names = em.query::<Author>().select(|a| a.name().string_agg(", ").distinct().order_by(a.name().desc()));
+    assert_eq!(names.one_or_fail().await.unwrap().as_deref(), Some("Virginia, Ursula, Mary"));
+    let names = em.query::<Author>().select(|a| {
+        let name = || a.name().concat("!");
+        name().string_agg(" ").distinct().order_by(name().asc())
+    });
+    assert_eq!(names.one_or_fail().await.unwrap().as_deref(), Some("Mary! Ursula! Virginia!"));
+}

@@ -140,7 +140,7 @@ impl DeletePlan {
 ///
 /// # Errors
 /// [`Error::Validation`] if there is another schema.
-pub(in crate::manager) fn check_own_schema(meta: &'static EntityMeta, options: &FindOptions) -> Result<(), Error> {
+pub(super) fn check_own_schema(meta: &'static EntityMeta, options: &FindOptions) -> Result<(), Error> {
     match options.schema {
         None => Ok(()),
         Some(_) => Err(Error::validation(

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::loader::Hydrator;
 use crate::metadata::{AnyCell, EntityDef};
 use crate::types::RawColumn;
-use crate::unit_of_work::{UnitOfWork, adopt_next_version};
+use crate::unit_of_work::UnitOfWork;
 
 /// The entities of the rows that were sent, as far as they have come back.
 pub(super) struct WrittenRows<'a> {
@@ -77,7 +77,7 @@ pub(in crate::manager) fn managed_rows(
 /// The version of an entity with pending changes is that of the row, if nobody else has written it in between.
 fn take_version(graph: &UnitOfWork, entity: &EntityDef, row: &Row, cell: &Arc<dyn AnyCell>) -> Result<(), Error> {
     let column = entity.version.and_then(|version| entity.column(version));
-    column.map_or(Ok(()), |column| adopt_next_version(graph, entity, cell, raw(row, column.offset)))
+    column.map_or(Ok(()), |column| graph.adopt_written_version(entity, cell, raw(row, column.offset)))
 }
 
 fn raw(row: &Row, index: usize) -> Option<&[u8]> {

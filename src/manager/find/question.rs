@@ -66,7 +66,8 @@ impl<'q> Question<'q> {
         let flight = self.begin().await?;
         let outcome = flight.limit(flight.executor().run_all(statements)).await;
         let (flight, answers) = flight.landed(outcome, self.entity)?;
-        if let Some((places, time)) = missing {
+        // A transaction that was begun in the meantime sees what others do not.
+        if let (Some((places, time)), false) = (missing, flight.executor().is_transaction()) {
             let recorded = answers.iter().map(|answer| Recorder::of(&answer.rows)).collect();
             Box::pin(self.session.keep_results(places, statements, recorded, time)).await;
         }
@@ -102,7 +103,8 @@ impl<'q> Question<'q> {
         };
         let outcome = flight.limit(flight.executor().stream(statement, &mut hand_over)).await;
         let (flight, ()) = flight.landed(outcome, self.entity)?;
-        if let (Some((places, time)), Some(recorder)) = (missing, recorder) {
+        // A transaction that was begun in the meantime sees what others do not.
+        if let (Some((places, time)), Some(recorder), false) = (missing, recorder, flight.executor().is_transaction()) {
             Box::pin(self.session.keep_results(places, from_ref(statement), vec![recorder], time)).await;
         }
         Ok(Some(flight))

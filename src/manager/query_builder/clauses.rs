@@ -49,13 +49,14 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
         self
     }
 
-    /// At most this many rows.
+    /// At most this many rows; of entities, so many of them, however many rows are joined to each (rule E3). A query of entities that
+    /// joins a to-many relation, or a table or query, cannot have both a limit and a [lock](Self::lock).
     pub const fn limit(mut self, rows: u64) -> Self {
         self.query.selection.limit = Some(rows);
         self
     }
 
-    /// Without the first rows.
+    /// Without the first rows; of entities, without the first of them.
     pub const fn offset(mut self, rows: u64) -> Self {
         self.query.selection.offset = Some(rows);
         self

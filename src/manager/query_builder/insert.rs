@@ -10,7 +10,7 @@ use super::insert_plan::{InsertPlan, InsertSource};
 use crate::entity::{Entity, Managed};
 use crate::error::Error;
 use crate::manager::EntityManager;
-use crate::manager::bulk::{Returning, check_own_schema, entities_of, managed_rows};
+use crate::manager::bulk::{Returning, entities_of, managed_rows};
 use crate::manager::find::{fields, handles};
 use crate::metadata::EntityObject;
 use crate::query::{FindOptions, PropertyList, PropertyName, Selectable};
@@ -81,9 +81,8 @@ impl<T: Entity> InsertFrom<T> {
     /// Sends the INSERT, and answers with the entities of the rows that were written, managed: `INSERT … RETURNING`.
     ///
     /// # Errors
-    /// As awaiting it; [`Error::Validation`] for rows of another schema.
+    /// As awaiting it.
     pub async fn returning_entities(self) -> Result<Vec<Managed<T>>, Error> {
-        check_own_schema(T::meta(), &self.plan.options)?;
         let graph = self.em.graph();
         let answer = self.plan.run(&self.em, Some(&entities_of::<T>())).await?;
         let entity = graph.metadata.of(T::meta())?;

@@ -5,35 +5,28 @@ use std::sync::Arc;
 use super::QueryBuilder;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::query::{ExistsOperand, Expr, FindOptions, IntoExpr, IntoList};
+use crate::query::{ExistsOperand, Expr, IntoExpr, IntoList};
 use crate::sql::{Expression, Piece, SelectList, SelectQuery, SelectedTerm, Term};
 use crate::types::ScalarType;
 
 impl<T: Entity, O> QueryBuilder<T, O> {
-    /// The query as a part of another one. What it was asked for and a part cannot have is an error when that runs.
-    pub(super) fn into_part(self) -> SelectQuery {
-        let mut query = self.query;
-        let FindOptions { schema, timeout, cache, filters, .. } = &self.options;
-        let is_of_all = schema.is_some() || timeout.is_some() || cache.is_some() || !filters.is_empty();
-        let of_all = "with_filter(), without_filter(), schema(), timeout() and cache() hold for all of a statement: say them \
-                      of the query around this one";
-        if let Some(message) = self.refused.or_else(|| is_of_all.then_some(of_all)) {
-            refuse(&mut query, message);
-        }
-        query
-    }
-
     /// The query in parentheses.
     pub(super) fn into_term(self) -> Term {
         Term::Query(Arc::new(self.into_part()))
     }
-}
 
-/// Makes writing a query an error.
-fn refuse(query: &mut SelectQuery, message: &str) {
-    match &mut query.combined {
-        Some(combined) => refuse(Arc::make_mut(&mut combined.left), message),
-        None => query.selection.filter.push(Expression::Holds(Term::Invalid(message.to_owned()))),
+    /// The query as a part of another one: with what it says of filters, for itself and its own parts. What was asked of a whole
+    /// statement, or of entities, is an error when the query runs.
+    pub(super) fn into_part(self) -> SelectQuery {
+        let options = &self.options;
+        let is_whole = options.schema.is_some()
+            || options.comment.is_some()
+            || options.timeout.is_some()
+            || options.cache.is_some()
+            || options.flush_mode.is_some();
+        let message = "schema(), comment(), timeout(), cache() and flush_mode() are of whole statements: say them of the query around";
+        let refused = self.refused.or(is_whole.then_some(message)).or(self.query.refused);
+        SelectQuery { filters: self.options.filters, refused, ..self.query }
     }
 }
 

@@ -16,6 +16,8 @@ impl<T: Entity, O: Send + 'static> QueryBuilder<T, O> {
     /// the first `#[version]`, made here once for all rows, and the defaults of the database. A UUID key is made by the server, of
     /// version 7, for each row. Pending work is not flushed before.
     ///
+    /// What a find reads in another [schema](crate::Find::schema) goes into the table of the entity itself.
+    ///
     /// ```
     /// # howdah::doctest::run(async |url| {
     /// # use howdah::prelude::*;

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::flight::{Extent, Flight, OpenFlush, Place, resolve};
+use super::unfinished::Flying;
 use super::{FlushSummary, Session};
-use crate::driver::{Answer, TransactionConnection};
+use crate::driver::{Answer, Executor, TransactionConnection};
 use crate::error::Error;
 use crate::manager::keys::AskAgain;
 use crate::sql::Statement;
@@ -31,7 +32,7 @@ impl Session {
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         self.wrote_directly();
-        let mut written = flight.fly().await?;
+        let mut written = Flying::new(flight, &self.orm, &changes).arrived().await?;
         if let Some(open) = &mut written.open {
             open.finish()?;
         }
@@ -51,19 +52,19 @@ impl Session {
     ) -> Result<Vec<Answer>, (Error, Option<usize>)> {
         let plain = |error: Error| (error, None);
         let _serial = self.serialised().await.map_err(plain)?;
-        self.wrote_directly();
         let Some(connection) = self.transaction() else {
             let connection = self.orm.pool.acquire().await.map_err(plain)?;
+            let sent = self.sends(statements, &Executor::Pooled(connection.clone()));
             let answers = match statements {
                 [] => Ok(Vec::new()),
                 [statement] => connection.run_alone(statement).await,
                 _ => TransactionConnection::begin(connection).commit(statements).await,
             };
             let answers = resolve(&self.orm, answers).await;
-            self.wrote_directly();
-            self.forget_results_of(statements).await;
+            sent.answered().await;
             return answers;
         };
+        let sent = self.sends(statements, &Executor::Transaction(Arc::clone(&connection)));
         let extent = Extent::Savepoint(connection.savepoint().map_err(plain)?);
         let mut open = OpenFlush::new(connection, extent);
         let mut done = Vec::with_capacity(statements.len());
@@ -72,8 +73,7 @@ impl Session {
             done.push(answer.map_err(|error| (error, Some(index)))?);
         }
         open.finish().map_err(plain)?;
-        self.wrote_directly();
-        self.forget_results_of(statements).await;
+        sent.answered().await;
         Ok(done)
     }
 
@@ -81,11 +81,5 @@ impl Session {
     pub(in crate::manager) fn wrote_directly(&self) {
         self.tracker.wrote();
         self.graph().sights.forget_rows();
-    }
-
-    /// Results that are kept of these tables are worth nothing any more, as soon as it is committed.
-    async fn forget_results_of(&self, statements: &[Statement]) {
-        statements.iter().for_each(|statement| self.wrote_with(&statement.text));
-        self.settle_results().await;
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Flight {
     place: Place,
     summary: FlushSummary,
     is_committing: Arc<AtomicBool>,
+    /// Whether nobody waits for it any more: what fails is not tried again.
+    is_given_up: Arc<AtomicBool>,
     /// Whether a failure undoes no more than the flush, so that it can be tried again.
     is_repeatable: bool,
     /// Whether the transaction has written before.
@@ -111,6 +113,7 @@ impl Flight {
             place,
             summary,
             is_committing: Arc::default(),
+            is_given_up: Arc::default(),
             is_repeatable: false,
             has_written,
             is_prepared_anew: false,
@@ -123,10 +126,18 @@ impl Flight {
         Arc::clone(&self.is_committing)
     }
 
+    /// Becomes true when nobody waits any more.
+    pub(super) fn is_given_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_given_up)
+    }
+
     /// Writes everything.
     pub(super) async fn fly(mut self) -> Result<Written, Error> {
         loop {
             match self.attempt().await {
+                Err(Failure::Unordered(_) | Failure::Outdated) if self.is_given_up.load(Ordering::Acquire) => {
+                    return Err(Error::TransactionAborted);
+                }
                 Err(Failure::Unordered(entity)) => {
                     // Nothing was written. With keys that are taken beforehand it does not matter in which order they come.
                     self.orm.keys.set_intake(entity, Intake::Altering);

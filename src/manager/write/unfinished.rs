@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 
 use super::FlushSummary;
 use super::flight::{Flight, OpenFlush};
 use crate::error::Error;
+use crate::manager::Shared;
 use crate::manager::session::{Session, next_number};
 use crate::unit_of_work::{ChangeSet, Outcome, Tracker, UnitOfWork, check_guards, publish};
 
@@ -39,14 +41,76 @@ pub(crate) struct Unfinished {
 }
 
 enum Stage {
-    Flying(BoxFuture<'static, Result<Written, Error>>),
+    Flying(Flying),
     Written(Box<Written>),
 }
 
 impl Unfinished {
-    pub(super) fn new(flight: Flight, graph: Arc<UnitOfWork>, changes: Arc<ChangeSet>, flushing: Flushing) -> Self {
+    pub(super) fn new(
+        flight: Flight,
+        orm: &Arc<Shared>,
+        graph: Arc<UnitOfWork>,
+        changes: Arc<ChangeSet>,
+        flushing: Flushing,
+    ) -> Self {
         let is_committing = flight.is_committing();
-        Self { stage: Stage::Flying(Box::pin(flight.fly())), is_committing, graph, changes, _flushing: flushing }
+        let stage = Stage::Flying(Flying::new(flight, orm, &changes));
+        Self { stage, is_committing, graph, changes, _flushing: flushing }
+    }
+}
+
+/// A flight that somebody waits for. If nobody does any more though COMMIT was sent, it goes on by itself where results are kept: those of
+/// the tables that it writes are forgotten when it arrives.
+pub(super) struct Flying {
+    future: Option<BoxFuture<'static, Result<Written, Error>>>,
+    is_committing: Arc<AtomicBool>,
+    is_given_up: Arc<AtomicBool>,
+    orm: Arc<Shared>,
+    changes: Arc<ChangeSet>,
+}
+
+impl Flying {
+    pub(super) fn new(flight: Flight, orm: &Arc<Shared>, changes: &Arc<ChangeSet>) -> Self {
+        let (is_committing, is_given_up) = (flight.is_committing(), flight.is_given_up());
+        let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
+        Self { future: Some(Box::pin(flight.fly())), is_committing, is_given_up, orm, changes }
+    }
+
+    /// What it brings. Can be asked for again after it was given up.
+    pub(super) async fn arrived(&mut self) -> Result<Written, Error> {
+        let Some(future) = &mut self.future else { return Err(Error::TransactionAborted) };
+        let arrived = poll_fn(|context| future.as_mut().poll(context)).await;
+        self.future = None;
+        arrived
+    }
+
+    /// Nobody waits for it at the moment.
+    fn give_up(&mut self) {
+        let is_committing = self.is_committing.load(Ordering::Acquire) && self.orm.results.is_used();
+        if !is_committing || self.is_given_up.load(Ordering::Acquire) {
+            return;
+        }
+        let (Ok(runtime), Some(future)) = (Handle::try_current(), self.future.take()) else { return };
+        // From here on it sends nothing anew.
+        self.is_given_up.store(true, Ordering::Release);
+        let (orm, changes) = (Arc::clone(&self.orm), Arc::clone(&self.changes));
+        let task = runtime.spawn(async move {
+            let arrived = future.await;
+            orm.results.write_changes(&orm.metadata, &changes);
+            arrived
+        });
+        self.future = Some(Box::pin(async move {
+            // It ends without an answer only with the runtime.
+            let lost = || "the runtime has ended before the server has answered".to_owned();
+            let lost = |_| Error::Connection { message: lost(), sqlstate: None, source: None };
+            task.await.map_err(lost)?
+        }));
+    }
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -71,10 +135,15 @@ impl<'a> Running<'a> {
     pub(super) async fn finish(mut self) -> Result<FlushSummary, Error> {
         let Some(unfinished) = &mut self.unfinished else { return Ok(FlushSummary::default()) };
         if let Stage::Flying(flight) = &mut unfinished.stage {
-            let arrived = poll_fn(|context| flight.as_mut().poll(context)).await;
-            match arrived {
-                Ok(written) => unfinished.stage = Stage::Written(Box::new(written)),
+            match flight.arrived().await {
+                Ok(written) => {
+                    self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
+                    unfinished.stage = Stage::Written(Box::new(written));
+                }
                 Err(error) => {
+                    if unfinished.is_committing.load(Ordering::Acquire) {
+                        self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
+                    }
                     self.unfinished = None;
                     return Err(error);
                 }
@@ -94,7 +163,6 @@ impl<'a> Running<'a> {
             open.finish()?;
         }
         let summary = written.summary;
-        self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
         let published = publish(&unfinished.graph, &unfinished.changes, &written.outcome);
         let unfinished = self.unfinished.take();
         if published.is_err() {
@@ -107,10 +175,17 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if let Some(unfinished) = self.unfinished.take()
-            && self.is_own
-            && (unfinished.is_committing.load(Ordering::Acquire) || matches!(unfinished.stage, Stage::Written(_)))
-        {
+        let Some(mut unfinished) = self.unfinished.take() else { return };
+        let is_committing = unfinished.is_committing.load(Ordering::Acquire);
+        if !self.is_own {
+            // It counts with the transaction, of which nobody knows what becomes if COMMIT was sent.
+            if is_committing {
+                self.session.wrote_tables(|| unfinished.changes.tables(&self.session.orm.metadata));
+            }
+        } else if is_committing || matches!(unfinished.stage, Stage::Written(_)) {
+            if let Stage::Flying(flight) = &mut unfinished.stage {
+                flight.give_up();
+            }
             *self.session.unfinished.lock() = Some(unfinished);
         }
     }

@@ -93,7 +93,7 @@ async fn pipelined_reads_as_of_one_moment() {
     let flow = fixture.log.take();
     assert_eq!(flow.len(), 4, "{flow:#?}");
     assert_eq!([&flow[0], &flow[3]], ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT"]);
-    assert!(flow[2].starts_with("WITH p0("), "the condition of the authors is repeated: {flow:#?}");
+    assert!(flow[2].starts_with(r#"WITH "howdah:p0"("#), "the condition of the authors is repeated: {flow:#?}");
     fixture.no_open_transaction().await;
     // In a transaction that is open it is simply one flight, and sees what that has written.
     let em = fixture.em();

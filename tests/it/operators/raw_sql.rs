@@ -31,6 +31,22 @@ async fn raw_sql_is_a_condition_an_expression_and_an_order() {
     }
 }
 
+/// Whatever operators raw SQL has, it is one operand of those around it.
+#[tokio::test]
+async fn raw_sql_is_one_operand() {
+    let fixture = &samples().await;
+    let less_one = || raw("? - 1", (s().id(),)).as_::<i32>();
+    check! { fixture;
+        (less_one() * 2).eq(4) => "(id - 1) * 2 = 4";
+        (s().id() - less_one()).eq(1) => "id - (id - 1) = 1";
+        (-less_one()).eq(-2) => "-(id - 1) = -2";
+        raw("? * 2", (raw("? + 1", (s().id(),)),)).as_::<i32>().eq(6) => "(id + 1) * 2 = 6";
+        raw("flag OR ? > 2", (s().id(),)).as_::<bool>().eq(false) => "(flag OR id > 2) = false";
+        raw("flag AND id < 5", ()).as_::<Option<bool>>().is_null() => "(flag AND id < 5) IS NULL";
+        less_one().between(1, 2) => "(id - 1) BETWEEN 1 AND 2";
+    }
+}
+
 #[tokio::test]
 async fn an_argument_over_relations_is_joined_and_found_behind_to_many() {
     use crate::library::*;

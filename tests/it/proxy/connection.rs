@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::cut::{By, Fate};
 use super::protocol::{Message, Messages};
@@ -98,12 +98,30 @@ impl Connection {
             for message in messages.take(&buffer[..length]) {
                 let Some((passes, by)) = self.sent(&message) else { continue };
                 self.forward(message.bytes[..passes].to_vec());
+                if by == Some(By::Server) {
+                    self.answered_before().await;
+                }
                 if let Some(by) = by {
                     self.lose(by).await;
                 }
             }
         }
         let _ = self.to_server.send(Parcel::End);
+    }
+
+    /// Waits until the server has answered what was sent before the last request: a server that ends with requests unread
+    /// resets the connection, and its last words are lost.
+    async fn answered_before(&self) {
+        let given_up = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < given_up {
+            {
+                let state = self.state.lock();
+                if state.requests.current() >= state.requests.last() {
+                    return;
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Takes in a message of the client: how many of its bytes are forwarded, and whether the connection is lost then.

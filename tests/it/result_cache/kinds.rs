@@ -234,8 +234,8 @@ async fn what_cannot_be_kept_is_said_before_anything_is_sent() {
     refused(kept().insert_into::<Shelf, _>(|s| s.code()).await.unwrap_err(), "leave it out");
     refused(kept().delete().await.unwrap_err(), "leave it out");
     refused(kept().update().set(|b| b.pages(), 1).await.unwrap_err(), "leave it out");
-    refused(em.query::<Book>().select(|b| b.title()).union(kept()).await.unwrap_err(), "of the query around this one");
-    refused(em.find::<Book>().filter(|b| b.title().is_in(kept())).await.unwrap_err(), "of the query around this one");
+    refused(em.query::<Book>().select(|b| b.title()).union(kept()).await.unwrap_err(), "say them of the query around");
+    refused(em.find::<Book>().filter(|b| b.title().is_in(kept())).await.unwrap_err(), "say them of the query around");
     assert!(fixture.statements().is_empty());
     assert_eq!(kept().cache(Duration::ZERO).rows().await.unwrap().len(), 2);
 }
