@@ -123,7 +123,7 @@ async fn c3_a_row_that_is_removed_by_reference() {
     let fleet = fleet().await;
     let em = &fleet.em;
     em.detach(&fleet.ships[0]);
-    em.remove(&em.get_reference::<Ship>(1));
+    em.remove(em.get_reference::<Ship>(1));
     assert_eq!(em.flush().await.unwrap().deleted, 1);
     fleet.assert_gone("by reference");
 }

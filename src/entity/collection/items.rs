@@ -102,7 +102,8 @@ impl Items {
         let (arranged, is_part) = (self.arranged(), self.is_part());
         let stored = if arranged.is_some() || self.is_cleared() { None } else { self.shown() };
         let kept = stored.into_iter().flat_map(ItemList::iter).filter(move |item| {
-            pending.is_none_or(|pending| !pending.removed.contains(item) && !(is_part && pending.added.contains(item)))
+            let is_shown_elsewhere = |pending: &Pending| is_part && pending.added.contains(item);
+            pending.is_none_or(|pending| !(pending.removed.contains(item) || is_shown_elsewhere(pending)))
         });
         let added = pending.into_iter().flat_map(|pending| pending.added.iter());
         arranged.into_iter().flat_map(ItemList::iter).chain(kept).chain(added).filter(|item| item.is_there())
