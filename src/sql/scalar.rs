@@ -77,6 +77,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The column that the values of a term are like: one that is among them, or what all of them are compared with. Alone, they
+    /// have no type that the server could infer.
+    fn like_of_several(&self, term: &Term, around: Option<Like<'a>>) -> Option<Like<'a>> {
+        self.like(term).or_else(|| around.map(Like::written))
+    }
+
     /// Appends a term; values in it are cast to what they are `like`.
     pub(super) fn push_term(
         &mut self,
@@ -101,7 +107,7 @@ impl<'a> Writer<'a> {
                 self.push_bound(value, like, self.start(scope), out)?;
             }
             Term::Call { function, arguments, uniform } => {
-                let like = if *uniform { self.like(term).or(like) } else { None };
+                let like = if *uniform { self.like_of_several(term, like) } else { None };
                 out.push_str(function);
                 self.push_terms(scope, arguments, like, out)?;
             }
@@ -140,7 +146,7 @@ impl<'a> Writer<'a> {
                 out.push(')');
             }
             Term::Case { branches, otherwise } => {
-                let like = self.like(term).or(like);
+                let like = self.like_of_several(term, like);
                 out.push_str("CASE");
                 for (condition, term) in branches {
                     out.push_str(" WHEN ");

@@ -375,6 +375,7 @@ async fn values_that_a_domain_cannot_have_can_be_asked_for() {
         (c().age().eq(36), "ada"),
         (c().age().is_in([0, 7]), "bob"),
         (c().age().lt(10), "bob"),
+        (c().age().eq(howdah::functions::value(3).greatest(7)), "bob"),
         // Other types that were given by hand are compared as before.
         (c().token().like("0190163d%"), "ada"),
         (c().token().starts_with("0190"), "ada"),
@@ -406,7 +407,7 @@ async fn values_that_a_domain_cannot_have_can_be_asked_for() {
     let mut stream = em.find::<Contact>().filter(|c| c.email().ne("nobody")).stream();
     let mut streamed = 0;
     while let Some(row) = futures_util::TryStreamExt::try_next(&mut stream).await.unwrap() {
-        assert!(row.id() < "cy".to_owned());
+        assert!(row.id().as_str() < "cy");
         streamed += 1;
     }
     assert_eq!(streamed, 2);
