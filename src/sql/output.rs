@@ -2,15 +2,17 @@
 //! joins an enum, an address or a case-insensitive text finds one, in its order, and not the text that its values travel as.
 
 use super::condition::{Writer, not_a_relation};
+use super::expression::OrderTerm;
 use super::query::{Distinct, SelectList, SelectQuery, SelectedTerm};
 use super::scalar::Like;
 use super::scope::Scope;
 use super::select_list::{Casts, Rest};
 use super::source::{FromItem, FromKind, Joined};
-use super::term::Term;
+use super::term::{OWN, Term};
 use crate::entity::FieldPath;
 use crate::error::Error;
 use crate::metadata::{EntityDef, KeyColumnDef, PropertyDef, SqlType};
+use crate::types::ScalarType;
 
 /// The column whose type a column of a query has; `None` if it has the type that its values travel as.
 pub(super) type Kept<'a> = Option<Like<'a>>;
@@ -113,6 +115,34 @@ impl<'a> Writer<'a> {
         self.like(&selected.term).filter(|like| like.sql_type.is_some() && Some(like.pg) == selected.pg)
     }
 
+    /// The order of a query. Where only what is selected can be ordered by, columns that are read as another type of the same
+    /// order are columns of the result: without the cast the server would take them for other expressions.
+    ///
+    /// # Errors
+    /// As [`kept`](Self::kept).
+    pub(super) fn order_by_result(&self, query: &SelectQuery) -> Result<Vec<OrderTerm>, Error> {
+        let mut order = query.selection.order.clone();
+        let (SelectList::Terms(terms), Distinct::Once) = (&query.list, &query.distinct) else { return Ok(order) };
+        let mut number = 0;
+        for selected in terms {
+            let types = match &selected.term {
+                Term::Column { path, property } => self.column_types(path, Some(*property))?,
+                Term::Key(path) => self.column_types(path, None)?,
+                _ => vec![None],
+            };
+            let width = types.len();
+            if let [Some(like)] = types.as_slice()
+                && like.is_ordered_as_it_travels()
+            {
+                for by in order.iter_mut().filter(|by| by.term.is_same_column(&selected.term)) {
+                    by.term = Term::Output { source: OWN, column: number };
+                }
+            }
+            number += width;
+        }
+        Ok(order)
+    }
+
     /// The types of the columns of a property, or of the key, at the end of a path.
     fn column_types(&self, path: &FieldPath, property: Option<u16>) -> Result<Vec<Kept<'a>>, Error> {
         let entity = self.entity_at(path)?;
@@ -161,6 +191,11 @@ impl Like<'_> {
             ) => own.schema == other.schema && own.name == other.name && is_array == other_is_array,
             _ => false,
         }
+    }
+
+    /// Whether values have the same order as what they are read as. Enums have not, and are ordered as what they are.
+    fn is_ordered_as_it_travels(&self) -> bool {
+        self.is_enum() || (self.pg != String::TYPE && self.pg != String::TYPE.array())
     }
 
     fn is_enum(&self) -> bool {

@@ -207,14 +207,14 @@ impl Writer<'_> {
     /// Of a query that is ordered by its result and cannot be by anything else: this order, if it is one by columns that are
     /// read as another type, which has another order.
     fn order_of_kept(&mut self, query: &SelectQuery) -> Result<Option<Vec<OrderTerm>>, Error> {
-        let order = &query.selection.order;
-        if order.is_empty() || query.combined.is_none() && !matches!(query.distinct, Distinct::Once) {
+        if query.selection.order.is_empty() || query.combined.is_none() && !matches!(query.distinct, Distinct::Once) {
             return Ok(None);
         }
+        let order = self.order_by_result(query)?;
         let kept = self.kept(query)?;
         let mut outside = Vec::with_capacity(order.len());
         let mut is_kept = false;
-        for term in order {
+        for term in &order {
             let Term::Output { source: OWN, column } = term.term else { return Ok(None) };
             is_kept |= kept.get(column).is_some_and(Kept::is_some);
             let name = Term::Raw(vec![Piece::Text(format!("q.\"c{column}\""))]);
@@ -467,7 +467,7 @@ impl Writer<'_> {
     fn uncast_order(&self, query: &SelectQuery) -> Result<Vec<OrderTerm>, Error> {
         let mut order = query.selection.order.clone();
         let (SelectList::Terms(terms), Distinct::All | Distinct::On(_)) = (&query.list, &query.distinct) else {
-            return Ok(order);
+            return self.order_by_result(query);
         };
         for OrderTerm { term, .. } in &mut order {
             if let Term::Output { source: OWN, column } = *term

@@ -182,6 +182,17 @@ impl Term {
         Self::Raw(pieces)
     }
 
+    /// Whether both are one column, at the end of the same path.
+    pub(crate) fn is_same_column(&self, other: &Self) -> bool {
+        let (Self::Column { path, property }, Self::Column { path: other, property: same }) = (self, other) else {
+            return false;
+        };
+        property == same
+            && path.source() == other.source()
+            && path.hops() == other.hops()
+            && std::ptr::eq(path.start(), other.start())
+    }
+
     /// Whether it is a query, which may have many rows.
     pub(crate) const fn is_query(&self) -> bool {
         matches!(self, Self::Subquery(_) | Self::Query(_))

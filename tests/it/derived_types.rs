@@ -56,6 +56,19 @@ async fn jobs() -> Fixture {
 
 use State::{Abandoned, Done, Running, Waiting};
 
+/// In the order of the declaration, however that is said.
+#[tokio::test]
+async fn enums_that_are_selected_once_are_ordered_as_enums() {
+    let fixture = jobs().await;
+    let em = fixture.em();
+    let states = || em.query::<Job>().distinct().select(|j| (j.state(), j.cost()));
+    let expected = [(Abandoned, 5.0), (Done, 10.1), (Running, 0.3)];
+    assert_eq!(states().order_by(|j| j.state().desc()).await.unwrap(), expected);
+    assert_eq!(states().order_by_result(|(state, _)| state.desc()).await.unwrap(), expected);
+    let costs = states().order_by(|j| (j.cost().asc(), j.state().asc())).limit(2);
+    assert_eq!(costs.await.unwrap(), [(Running, 0.3), (Abandoned, 5.0)]);
+}
+
 #[tokio::test]
 async fn enums_of_derived_tables_are_enums() {
     let fixture = jobs().await;

@@ -417,3 +417,19 @@ async fn values_that_a_domain_cannot_have_can_be_asked_for() {
     let update = em.native_update::<Contact>().set(|c| c.email(), "nobody").await.unwrap_err();
     assert!(matches!(update, howdah::Error::CheckViolation { .. }), "{update:?}");
 }
+
+/// What is selected once is ordered by as what it is, though it is read as another type.
+#[tokio::test]
+async fn columns_of_a_type_given_by_hand_are_distinct_and_ordered() {
+    let fixture = products().await;
+    let em = fixture.em();
+    for (price, mood) in [(9.5, "happy"), (10.25, "sad"), (9.5, "calm"), (9.5, "happy")] {
+        em.persist(product(price, "A", mood));
+    }
+    em.flush().await.unwrap();
+    let prices = em.query::<Product>().distinct().select(|p| p.price()).order_by(|p| p.price().desc());
+    assert_eq!(prices.await.unwrap(), [10.25, 9.5]);
+    let both = em.query::<Product>().distinct().select(|p| (p.mood(), p.price())).order_by(|p| p.price().asc());
+    let both = both.limit(2).await.unwrap();
+    assert!(both.iter().all(|(_, price)| *price == 9.5) && both[0].0 != both[1].0, "{both:?}");
+}
