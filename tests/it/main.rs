@@ -33,6 +33,7 @@ mod cursors;
 mod deletion_rules;
 mod derived_types;
 mod documentation;
+mod domains;
 mod entity_sets;
 mod enums;
 mod ephemeral_database;
