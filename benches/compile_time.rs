@@ -18,6 +18,8 @@ const RUNS: usize = 3;
 /// A model in the form of one library.
 struct Model {
     name: &'static str,
+    /// The library whose dependencies are built.
+    library: &'static str,
     /// The lines of the manifest.
     dependencies: String,
     /// What stands in front of the entities.
@@ -68,6 +70,7 @@ pub struct Plain{this} {{
     };
     Model {
         name: "plain structs",
+        library: "howdah",
         dependencies: howdah_dependency(),
         head: "use howdah::prelude::{DateTime, Utc, Uuid};\n",
         entity,
@@ -117,7 +120,14 @@ pub async fn use_{this}(em: &EntityManager) -> Result<usize, howdah::Error> {{
 "
         )
     };
-    Model { name: "howdah", dependencies: howdah_dependency(), head: "use howdah::prelude::*;\n", entity, usage }
+    Model {
+        name: "howdah",
+        library: "howdah",
+        dependencies: howdah_dependency(),
+        head: "use howdah::prelude::*;\n",
+        entity,
+        usage,
+    }
 }
 
 fn sea_orm() -> Model {
@@ -195,6 +205,7 @@ pub async fn use_{this}(db: &DatabaseConnection) -> Result<usize, DbErr> {{
     let features = "default-features = false, features = [\"macros\", \"with-chrono\", \"with-uuid\"]";
     Model {
         name: "sea-orm",
+        library: "sea-orm",
         dependencies: format!("sea-orm = {{ version = \"2\", {features} }}\nchrono = \"0.4\"\n"),
         head: "use sea_orm::entity::*;\nuse sea_orm::query::*;\nuse sea_orm::{DatabaseConnection, DbErr, Set};\n",
         entity,
@@ -275,6 +286,7 @@ pub async fn use_{this}(connection: &mut AsyncPgConnection) -> QueryResult<usize
     let asynchronous = "diesel-async = { version = \"0.9\", features = [\"postgres\"] }";
     Model {
         name: "diesel",
+        library: "diesel",
         dependencies: format!(
             "diesel = {{ version = \"2\", {features} }}\n{asynchronous}\nchrono = \"0.4\"\nuuid = \"1\"\n"
         ),
@@ -287,12 +299,14 @@ pub async fn use_{this}(connection: &mut AsyncPgConnection) -> QueryResult<usize
 /// A generated crate.
 struct Crate {
     directory: PathBuf,
+    targets: PathBuf,
 }
 
 impl Crate {
     fn new(model: &Model) -> Self {
-        let name = model.name.replace(' ', "_");
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time").join(name);
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time");
+        let directory = all.join(model.name.replace(' ', "_"));
+        let targets = all.join("targets").join(model.library);
         fs::create_dir_all(directory.join("src")).unwrap();
         // A workspace of its own: the target directory may be in one.
         let manifest = format!(
@@ -306,7 +320,7 @@ impl Crate {
             // The versions that howdah itself is tested with, which are already downloaded.
             fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"), lock).unwrap();
         }
-        Self { directory }
+        Self { directory, targets }
     }
 
     fn write(&self, source: &str) {
@@ -316,7 +330,7 @@ impl Crate {
     /// `cargo` with a target directory of that name.
     fn cargo(&self, target: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(arguments).arg("--quiet").arg("--target-dir").arg(self.directory.join(target));
+        command.args(arguments).arg("--quiet").arg("--target-dir").arg(self.targets.join(target));
         // Each run compiles the whole crate: with incremental compilation, a touched file costs next to nothing.
         command.current_dir(&self.directory).env("CARGO_INCREMENTAL", "0");
         command
