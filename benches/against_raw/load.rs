@@ -53,14 +53,27 @@ fn assert_filled(users: &[PlainUser], first: usize) {
     }
 }
 
+/// What howdah reads into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Into {
+    Entities,
+    Projections,
+}
+
 pub struct Load {
     count: u32,
+    into: Into,
     is_filled: bool,
 }
 
 impl Load {
     pub const fn new(count: u32) -> Self {
-        Self { count, is_filled: false }
+        Self { count, into: Into::Entities, is_filled: false }
+    }
+
+    /// Plain structs instead of entities.
+    pub const fn projections(count: u32) -> Self {
+        Self { count, into: Into::Projections, is_filled: false }
     }
 }
 
@@ -76,7 +89,10 @@ impl Scenario for Load {
     type Output = Users;
 
     fn name(&self) -> String {
-        format!("load {}", self.count)
+        match self.into {
+            Into::Entities => format!("load {}", self.count),
+            Into::Projections => format!("project {}", self.count),
+        }
     }
 
     fn raw_ways(&self) -> &'static [Way] {
@@ -92,8 +108,11 @@ impl Scenario for Load {
     async fn run(&mut self, stage: &Stage, way: Way, (): ()) -> Users {
         match way {
             Way::Howdah => {
-                let find = stage.orm.em().find::<User>().order_by(|u| u.id().asc());
-                Users::Managed(find.limit(self.count.into()).await.unwrap())
+                let find = stage.orm.em().find::<User>().order_by(|u| u.id().asc()).limit(self.count.into());
+                match self.into {
+                    Into::Entities => Users::Managed(find.await.unwrap()),
+                    Into::Projections => Users::Plain(find.into::<PlainUser>().await.unwrap()),
+                }
             }
             _ => Users::Plain(load_users(stage, Some(self.count.into())).await),
         }

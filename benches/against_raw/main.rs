@@ -89,6 +89,7 @@ fn main() {
         for users in [10, 100, 10_000] {
             run(&asked, &stage, load::Load::new(users), &mut all).await;
         }
+        run(&asked, &stage, load::Load::projections(10_000), &mut all).await;
         run(&asked, &stage, eager::Eager::default(), &mut all).await;
         all
     });

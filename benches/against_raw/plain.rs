@@ -1,13 +1,14 @@
 //! What the raw side reads into and sends: plain structs, and a column array a property.
 
-use howdah::prelude::{DateTime, Utc};
+use howdah::prelude::{DateTime, Projection, Utc};
 use tokio_postgres::Row;
 
-use crate::model::UserData;
+use crate::model::{User, UserData};
 
 pub const USER_COLUMNS: &str = "id, name, email, age, active, created_at";
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Projection)]
+#[projection(entity = User)]
 pub struct PlainUser {
     pub id: i64,
     pub name: String,
