@@ -85,7 +85,7 @@ pub(crate) fn bind(
             let mut types: Vec<PgType> = entity.key.iter().map(|column| column.pg).collect();
             types.extend(columns.types());
             binder.rows(&text, rows, &types, |arrays, row, position, view| {
-                binder.key(arrays, entity, row)?;
+                binder.key(arrays, entity, binder.now.of_row(position).as_deref())?;
                 columns.push(&binder, &mut arrays[entity.key.len()..], row, position, view)
             })
         }
@@ -197,7 +197,8 @@ impl Binder<'_> {
         row: &RowChange,
         view: &EntityView<'_>,
     ) -> Result<usize, Error> {
-        self.key(arrays, entity, row)?;
+        let key = row.key.as_ref().map(|key| self.now.of(entity.index, key));
+        self.key(arrays, entity, key.as_deref())?;
         let Some(version) = entity.version else { return Ok(entity.key.len()) };
         if let Some(array) = arrays.get_mut(entity.key.len()) {
             let before = view.baseline.unwrap_or(view.value).property(version);
@@ -209,9 +210,8 @@ impl Binder<'_> {
     }
 
     /// Pushes the key as the database has it.
-    fn key(&self, arrays: &mut [ColumnArray], entity: &EntityDef, row: &RowChange) -> Result<(), Error> {
-        let key = row.key.as_ref().map(|key| self.now.of(entity.index, key));
-        let parts = key.as_deref().map_or(&[][..], Key::parts);
+    fn key(&self, arrays: &mut [ColumnArray], entity: &EntityDef, key: Option<&Key>) -> Result<(), Error> {
+        let parts = key.map_or(&[][..], Key::parts);
         for (index, (column, array)) in entity.key.iter().zip(arrays).enumerate() {
             array.push_key_part(parts.get(index)).map_err(|error| conversion(entity, &column.name, error))?;
         }

@@ -16,6 +16,7 @@ use crate::types::Key;
 
 mod cycles;
 mod keys;
+mod postponed;
 mod predicate;
 mod queue;
 mod rekeying;
@@ -53,7 +54,7 @@ pub(crate) enum PlannedStatement {
         rows: Vec<usize>,
     },
     /// Rows take these values apart from the UPDATE that writes the others, and the version: before it, or behind it where they were
-    /// parked and have not changed.
+    /// parked and have not changed; or behind the INSERT, where they refer to rows whose keys were not known then.
     Advance {
         entity: usize,
         properties: Vec<u16>,
@@ -406,15 +407,20 @@ impl PlannedStatement {
         };
         let pairs_known =
             |pairs: &[(LinkEnd, LinkEnd)]| pairs.iter().all(|(one, two)| end_known(one) && end_known(two));
-        let rows_known = |rows: &[usize]| {
+        let rows_known = |rows: &[usize], properties: &[u16]| {
             let targets = rows.iter().flat_map(|row| &changes.rows[*row].targets);
-            targets.into_iter().all(|(_, target)| match target {
+            targets.into_iter().all(|(property, target)| match target {
                 Target::Null | Target::Key(_) => true,
-                Target::Row(row) => keys[*row].is_some(),
+                Target::Row(row) => keys[*row].is_some() || !properties.contains(property),
             })
         };
         match self {
-            Self::Insert { rows, .. } | Self::Update { rows, .. } => rows_known(rows),
+            Self::Insert { rows, properties, .. } | Self::Update { rows, properties, .. } => {
+                rows_known(rows, properties)
+            }
+            Self::Advance { rows, properties, .. } => {
+                rows.iter().all(|row| keys[*row].is_some()) && rows_known(rows, properties)
+            }
             Self::Link { link } => pairs_known(&changes.links[*link].linked),
             Self::Place { link } => pairs_known(&changes.links[*link].placed),
             Self::Together { parts } => parts.iter().all(|part| part.is_ready(changes, keys)),
@@ -423,7 +429,6 @@ impl PlannedStatement {
             | Self::Delete { .. }
             | Self::DeleteRows { .. }
             | Self::Park { .. }
-            | Self::Advance { .. }
             | Self::ReadBack { .. }
             | Self::Constraints { .. } => true,
         }

@@ -225,8 +225,13 @@ fn c2_without_keys_beforehand_a_tree_goes_level_by_level() {
     insert author(name born mentor) x1 making key
     ");
     root.write().mentor = Some(leaf.to_ref());
-    let refused = desk.plan_if(false).unwrap_err().to_string();
-    assert!(refused.starts_with("new entities refer to each other in a circle (through Author)"), "{refused}");
+    // One of the circle, the first that was persisted, gets its mentor when all are there.
+    assert_snapshot!(desk.plan_if(false).unwrap(), @r"
+    insert author(name born) x1 making key
+    insert author(name born mentor) x1 making key
+    insert author(name born mentor) x2 making key
+    advance author(mentor) x1
+    ");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Rows that wait for each other in a circle (rules C7, C8): a constraint that is checked later, a value that is parked at
-//! NULL, an update that is written in two parts, one `WITH`, or an error that names constraint and rows.
+//! NULL, an update that is written in two parts, a reference that is written behind the row (`postponed.rs`), one `WITH`, or an error
+//! that names constraint and rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,8 @@ impl Rows<'_, '_> {
                         | self.park(&circle, &mut parked, |cause| matches!(cause, Cause::Unique(_) | Cause::Likely(_)))
                     || self.give_up(&circle)
                     || self.park(&circle, &mut parked, |cause| cause == Cause::Reference)
-                    || self.advance(&circle);
+                    || self.advance(&circle)
+                    || self.postpone_some(&circle);
                 if !eased {
                     return Err(self.refusal(&circle));
                 }
@@ -377,7 +379,8 @@ pub(super) fn unknown_keys<'e>(entities: impl IntoIterator<Item = &'e EntityDef>
     let sequences: Vec<String> = sequences.collect();
     let message = format!(
         "new entities refer to each other in a circle (through {}), and their keys cannot be known before they are \
-         inserted: grant USAGE on the sequences of {}, or flush one of them before it refers to the others",
+         inserted: grant USAGE on the sequences of {}, make one of the relations optional, or flush one of them before it \
+         refers to the others",
         names.join(", "),
         if sequences.is_empty() { "their keys".to_owned() } else { sequences.join(", ") },
     );

@@ -8,6 +8,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::cycles::unknown_keys;
+use super::postponed::Postponed;
 use super::queue::Queue;
 use super::slots::{Conflicts, Constraint};
 use super::{Group, Phase, PlannedStatement, Planner};
@@ -40,6 +41,8 @@ pub(super) struct Edge {
     pub(super) cause: Cause,
     /// A property of the first row: nothing waits for that row any more as soon as it is NULL.
     pub(super) parks: Option<u16>,
+    /// A property of the second row, a new one: it need not wait if that is written behind both.
+    pub(super) postpones: Option<u16>,
     /// Whether it still counts.
     pub(super) holds: bool,
 }
@@ -57,6 +60,8 @@ pub(super) struct Rows<'p, 'a> {
     /// Nodes that write a part of a row before the rest of it: which row.
     pub(super) advances: FxHashMap<usize, usize>,
     pub(super) statements: Vec<PlannedStatement>,
+    /// References of new rows that are written behind them.
+    pub(super) postponed: Postponed,
     /// What writes values again that were parked and have not changed, when everything else has been written.
     pub(super) put_back: Vec<PlannedStatement>,
     /// Constraints to be checked again when everything has been written.
@@ -80,6 +85,7 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
         queue: Queue::default(),
         advances: FxHashMap::default(),
         statements: Vec::new(),
+        postponed: Postponed::new(),
         put_back: Vec::new(),
         deferred: Vec::new(),
     };
@@ -114,6 +120,7 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
         }
     }
     rows.statements.append(&mut rows.put_back);
+    rows.write_postponed();
     for (entity, names) in std::mem::take(&mut rows.deferred) {
         rows.statements.push(PlannedStatement::Constraints { entity, names, deferred: false });
     }
@@ -124,14 +131,22 @@ impl Rows<'_, '_> {
     pub(super) fn add(&mut self, from: usize, to: usize, cause: Cause, parks: Option<u16>) {
         if from != to {
             self.behind[from].push(self.edges.len());
-            self.edges.push(Edge { from, to, cause, parks, holds: true });
+            self.edges.push(Edge { from, to, cause, parks, postpones: None, holds: true });
+        }
+    }
+
+    /// A new row refers to one whose key is only known when that is inserted.
+    fn add_unknown(&mut self, from: usize, to: usize, postpones: Option<u16>) {
+        self.add(from, to, Cause::UnknownKey, None);
+        if let Some(edge) = self.edges.last_mut() {
+            edge.postpones = postpones;
         }
     }
 
     /// Rows that refer to each other: what is referred to is inserted before, and deleted behind.
     ///
     /// # Errors
-    /// [`Error::Validation`] if a new row refers to itself and does not know its key.
+    /// [`Error::Validation`] if a new row has to refer to itself and does not know its key.
     fn references(&mut self) -> Result<(), Error> {
         let changes = self.planner.changes;
         let known = self.planner.known_keys();
@@ -150,11 +165,15 @@ impl Rows<'_, '_> {
                 let Some(relation) = entity.relation(usize::from(*property)) else { continue };
                 let cause = if relation.is_deferred() { Cause::Deferred } else { Cause::Reference };
                 match target {
-                    Target::Row(other) if *other == position && !known[position] => {
-                        return Err(unknown_keys([entity]));
-                    }
+                    Target::Row(other) if known[*other] => self.add(*other, position, cause, None),
                     Target::Row(other) => {
-                        self.add(*other, position, if known[*other] { cause } else { Cause::UnknownKey }, None);
+                        let is_new = row.kind == ChangeKind::Insert;
+                        let postpones = (is_new && relation.meta.nullable).then_some(*property);
+                        match postpones {
+                            Some(property) if *other == position => self.postpone(position, property),
+                            None if *other == position => return Err(unknown_keys([entity])),
+                            _ => self.add_unknown(*other, position, postpones),
+                        }
                     }
                     Target::Key(key) => {
                         // A row that is inserted may take the key of one whose key is changed; that one is meant.
