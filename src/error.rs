@@ -255,7 +255,8 @@ pub enum Error {
     TransactionRollbackOnly,
 
     /// A table was altered since a statement on it was prepared, and a transaction has met that (SQLSTATE 0A000, "cached plan must
-    /// not change result type"). Nothing was written. Run the transaction again: the statement is prepared anew then.
+    /// not change result type"); or it has got a trigger, and several rows were inserted. Nothing was written. Run the transaction
+    /// again: the statement is prepared anew then.
     #[error(
         "a table was altered since the statement was prepared, and the transaction has failed over it: run it again, the statement is prepared anew"
     )]

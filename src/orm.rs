@@ -42,7 +42,8 @@ pub struct Orm {
 
 impl Orm {
     /// Connects to a database with all entities of the program: `postgresql://user:password@host:5432/database`, or
-    /// `host=… user=…` pairs. For options see [`builder`](Self::builder).
+    /// `host=… user=…` pairs. For options see [`builder`](Self::builder). Asks the catalog which tables have triggers, rules or
+    /// sequences that do not grow, in one statement; that they are there is not checked.
     ///
     /// # Errors
     /// [`Error::Validation`] for a URL that cannot be read, [`Error::Metadata`] with every problem of the entities,
@@ -76,6 +77,11 @@ impl Orm {
         let order = CommitOrder::of(&metadata);
         let pool = Pool::open(options, Arc::clone(&metadata)).await?;
         let keys = KeySource::new(metadata.entities.len(), id_allocation);
+        if let Some(question) = KeySource::question(&metadata) {
+            // Without an answer it is found out when rows are inserted.
+            let answers = pool.acquire().await?.look_up(&question).await;
+            keys.expect(&metadata, &answers.unwrap_or_default());
+        }
         let texts = StatementTexts::default();
         let results = Arc::new(Results::new(store, time, pool.address().to_owned()));
         let shared = Shared { metadata, pool, texts, order, keys, strategy, flush_mode, filters, results };

@@ -85,9 +85,13 @@ impl Schema<'_> {
 
     /// The server runs statements that come in one message as one transaction.
     async fn run(&self, statements: &[String]) -> Result<(), Error> {
-        let done = self.pool.acquire().await?.batch(&ddl::script(statements)).await;
+        let connection = self.pool.acquire().await?;
+        let script = ddl::script(statements);
+        let Some(question) = KeySource::question(self.metadata) else { return connection.batch(&script).await };
+        let (done, answers) = connection.batch_and_look_up(&script, &question).await;
         // What was known of the tables and their sequences may not be true any more.
         self.keys.reset();
+        self.keys.expect(self.metadata, &answers.unwrap_or_default());
         done
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use deadpool_postgres::Object;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 use futures_util::{Stream, TryStreamExt};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream, SimpleQueryMessage};
@@ -142,6 +142,31 @@ impl Connection {
         self.count_trip();
         self.record(&text.into());
         self.client.batch_execute(text).await.map_err(|error| self.error(error))
+    }
+
+    /// Runs a query without parameters that is not part of anybody's work, and neither recorded nor counted: the first column
+    /// of its rows, as text. One round trip.
+    ///
+    /// # Errors
+    /// What the server answered.
+    pub(crate) async fn look_up(&self, query: &str) -> Result<Vec<Option<String>>, Error> {
+        tracing::debug!(target: "howdah::sql", sql = query);
+        let messages = self.client.simple_query(query).await.map_err(|error| self.error(error))?;
+        let first = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
+            _ => None,
+        });
+        Ok(first.collect())
+    }
+
+    /// A [`batch`](Self::batch) with a query to [`look_up`](Self::look_up) behind it: one round trip.
+    pub(crate) async fn batch_and_look_up(
+        &self,
+        text: &str,
+        query: &str,
+    ) -> (Result<(), Error>, Result<Vec<Option<String>>, Error>) {
+        // Each is sent by its first poll, and both answers are taken in as they come.
+        join(self.batch(text), self.look_up(query)).await
     }
 
     /// Waits until the server has answered everything that was sent, or the connection is lost.

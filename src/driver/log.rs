@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 /// Records the statements that an [`Orm`](crate::Orm) sends, and counts round trips.
 ///
 /// Clones share the record. Give one to [`OrmBuilder::statement_log`](crate::OrmBuilder::statement_log) and keep the
-/// other. Parameter values are not recorded.
+/// other. Parameter values are not recorded, and neither is what an Orm looks up in the catalog when it connects or has made its tables.
 #[derive(Clone, Debug, Default)]
 pub struct StatementLog {
     inner: Arc<Inner>,

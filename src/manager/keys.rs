@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::sql::Intake;
+use crate::metadata::Metadata;
+use crate::sql::{Intake, intakes};
 use crate::types::KeyPart;
 use crate::unit_of_work::KeyFacts;
 
@@ -33,6 +34,8 @@ struct EntityKeys {
     refused: AtomicBool,
     /// The number of its [`Intake`].
     intake: AtomicU8,
+    /// Whether the catalog has called the table plain.
+    is_expected_plain: AtomicBool,
     stock: Mutex<Vec<KeyPart>>,
 }
 
@@ -43,6 +46,31 @@ impl KeySource {
             IdAllocation::Block(size) => usize::try_from(size).unwrap_or(usize::MAX),
         };
         Self { entities: std::iter::repeat_with(EntityKeys::default).take(entities).collect(), block }
+    }
+
+    /// The query for what the catalog says of the tables; `None` if no table makes keys by a sequence.
+    pub(crate) fn question(metadata: &Metadata) -> Option<String> {
+        intakes(metadata.entities.iter().filter(|entity| entity.identity.is_some()))
+    }
+
+    /// Notes what the catalog has answered. It can change until rows are inserted: where it says that a table is plain, that is only
+    /// expected.
+    pub(crate) fn expect(&self, metadata: &Metadata, answers: &[Option<String>]) {
+        let entities = metadata.entities.iter().filter(|entity| entity.identity.is_some());
+        for (entity, answer) in entities.zip(answers) {
+            let number = answer.as_deref().and_then(|answer| answer.parse().ok()).unwrap_or_default();
+            let intake = Intake::from_number(number);
+            self.entities[entity.index].is_expected_plain.store(intake == Intake::Plain, Ordering::Relaxed);
+            if intake != Intake::Plain {
+                self.set_intake(entity.index, intake);
+            }
+        }
+    }
+
+    /// Whether it may turn out only when rows are inserted that their keys do not grow.
+    pub(super) fn may_be_unordered(&self, entity: usize) -> bool {
+        let keys = &self.entities[entity];
+        self.intake(entity) == Intake::Unknown && !keys.is_expected_plain.load(Ordering::Relaxed)
     }
 
     /// Notes that the server refuses.
@@ -86,6 +114,7 @@ impl KeySource {
             entity.stock.lock().clear();
             entity.refused.store(false, Ordering::Relaxed);
             entity.intake.store(Intake::Unknown as u8, Ordering::Relaxed);
+            entity.is_expected_plain.store(false, Ordering::Relaxed);
         }
     }
 }

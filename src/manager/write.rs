@@ -12,6 +12,7 @@ use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guar
 
 mod direct;
 mod flight;
+mod next_keys;
 mod stale;
 mod unfinished;
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::identifier::{push_column, push_joined, push_list, push_table};
 use super::insert::{Written, key_columns, travel_type};
+use super::intake::{Intake, push_intake};
 use super::update::{push_match, push_rows, version_column};
 use crate::metadata::EntityDef;
 
@@ -82,27 +83,6 @@ pub(crate) fn stale_rows(entity: &EntityDef, only_newer: bool) -> Option<String>
     Some(text)
 }
 
-/// What a guarded INSERT tells of its table, as a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Intake {
-    /// Nothing was asked yet.
-    #[default]
-    Unknown = 0,
-    /// A trigger or rule may suppress or change rows.
-    Altering = 1,
-    /// It takes every row as it is, but the keys that it makes need not grow.
-    Unordered = 2,
-    /// It takes every row as it is, and the keys that it makes grow in the order of the rows.
-    Plain = 3,
-}
-
-impl Intake {
-    /// The answer of the statement.
-    pub(crate) fn from_number(number: i64) -> Self {
-        [Self::Altering, Self::Unordered, Self::Plain].into_iter().find(|one| *one as i64 == number).unwrap_or_default()
-    }
-}
-
 /// Appends the query behind `WITH i AS (INSERT … RETURNING k0, …, r0, …)`: it fails unless every row was inserted, under its
 /// key where that was given (in the parameters `given`), and unless keys that were made can be told apart by their order. Returns the keys,
 /// the other values, and the [`Intake`] of the table: if that is plain, the guard is not needed the next time.
@@ -151,30 +131,6 @@ pub(super) fn push_insert_guard(
             out.push_str("g.intake FROM g LEFT JOIN i ON true");
         }
     }
-}
-
-/// Appends `, f AS (…)`: the [`Intake`] of a table, from the catalog.
-fn push_intake(out: &mut String, entity: &EntityDef) {
-    let mut table = String::new();
-    push_table(&mut table, entity.schema.as_deref(), &entity.table);
-    let table = super::ddl::literal(&table);
-    let ordered = match entity.identity.and_then(|identity| entity.column(identity)) {
-        None => "true".to_owned(),
-        Some(column) => format!(
-            "EXISTS (SELECT FROM pg_catalog.pg_sequence AS q WHERE q.seqrelid = \
-             pg_catalog.pg_get_serial_sequence({table}, {})::regclass AND q.seqincrement > 0 AND NOT q.seqcycle)",
-            super::ddl::literal(&column.name)
-        ),
-    };
-    let _ = write!(
-        out,
-        ", f AS MATERIALIZED (SELECT CASE WHEN c.relkind <> 'r' OR c.relhasrules OR EXISTS (SELECT FROM \
-         pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 7 = 7) THEN {} WHEN {ordered} THEN {} ELSE {} \
-         END AS intake FROM pg_catalog.pg_class AS c WHERE c.oid = {table}::regclass)",
-        Intake::Altering as u8,
-        Intake::Plain as u8,
-        Intake::Unordered as u8,
-    );
 }
 
 /// What a statement has found wrong with itself.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+mod first_use;
 mod promised;
 
 use crate::library::*;

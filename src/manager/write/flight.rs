@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::FlushSummary;
+use super::next_keys::{keys_of, next_keys};
 use super::stale::checks_rows;
 use super::unfinished::Written;
 use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
 use crate::error::Error;
 use crate::manager::Shared;
-use crate::metadata::Metadata;
-use crate::sql::{self, GuardFailure, Intake, Param, Statement};
-use crate::types::{ConversionError, KeyPart, RawColumn, ScalarType, for_each_element};
+use crate::sql::{self, GuardFailure, Intake, Statement};
 use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement, bind, plan, stale, suppressed};
 
 /// Where a flush takes place.
@@ -158,7 +157,7 @@ impl Flight {
     fn may_be_unordered(&self) -> bool {
         self.plan.statements.iter().any(|statement| match statement {
             PlannedStatement::Insert { entity, rows, makes_keys, .. } => {
-                *makes_keys && rows.len() > 1 && self.orm.keys.intake(*entity) == Intake::Unknown
+                *makes_keys && rows.len() > 1 && self.orm.keys.may_be_unordered(*entity)
             }
             _ => false,
         })
@@ -343,10 +342,8 @@ impl Flight {
             && let Some(failure) = sql::guard_failure(message)
             && let Some((statement, rows)) = batch.written.get(index)
         {
-            if let (GuardFailure::Unordered, PlannedStatement::Insert { entity, .. }, true) =
-                (&failure, statement, self.is_repeatable)
-            {
-                return Failure::Unordered(*entity);
+            if let (GuardFailure::Unordered, PlannedStatement::Insert { entity, .. }) = (&failure, statement) {
+                return if self.is_repeatable { Failure::Unordered(*entity) } else { self.altered(*entity, error) };
             }
             if let (GuardFailure::NotFound(positions), true) = (&failure, checks_rows(statement)) {
                 return Failure::Stale(positions.iter().filter_map(|position| rows.get(*position).copied()).collect());
@@ -354,6 +351,18 @@ impl Flight {
             return suppressed(&self.orm.metadata, statement).into();
         }
         error.into()
+    }
+
+    /// The failure for a table that was plain when the Orm has looked at it, and is no more: the transaction is lost with that.
+    fn altered(&self, entity: usize, error: Error) -> Failure {
+        self.orm.keys.set_intake(entity, Intake::Altering);
+        if let Place::Scope(connection) | Place::Ending(connection) = &self.place {
+            connection.conflict().store(true, Ordering::Release);
+        }
+        match error {
+            Error::Database { source, .. } => Error::PlanOutdated { source }.into(),
+            error => error.into(),
+        }
     }
 
     fn take_in(&self, outcome: &mut Outcome, batch: &Batch<'_>, answers: &[Answer]) -> Result<(), Error> {
@@ -448,45 +457,6 @@ pub(super) async fn resolve(
             }
         }
     }
-}
-
-/// The statement that takes keys for new rows.
-fn next_keys(metadata: &Metadata, allocation: &Allocation, count: usize) -> Statement {
-    let entity = &metadata.entities[allocation.entity];
-    let count = Param::int8(i64::try_from(count).unwrap_or(i64::MAX));
-    match entity.column(allocation.property) {
-        Some(column) if Some(allocation.property) != entity.identity => {
-            let default = column.meta.default_sql.unwrap_or("NULL");
-            Statement { text: sql::default_values(default, column.meta.pg).into(), params: vec![count] }
-        }
-        column => {
-            let table = Param::text(&sql::table_name(entity));
-            let column = Param::text(column.map_or("", |column| &column.name));
-            Statement { text: sql::NEXT_KEYS.into(), params: vec![table, column, count] }
-        }
-    }
-}
-
-/// The keys that the server has made, `None` if it does not make any.
-fn keys_of(metadata: &Metadata, allocation: &Allocation, answer: &Answer) -> Result<Option<Vec<KeyPart>>, Error> {
-    let entity = &metadata.entities[allocation.entity];
-    let Some(column) = entity.column(allocation.property) else { return Ok(None) };
-    let array = answer.rows.first().and_then(|row| row.try_get::<usize, RawColumn<'_>>(0).ok());
-    let Some(array) = array.and_then(|column| column.0) else { return Ok(None) };
-    // A sequence counts in bigint, whatever the column.
-    let is_sequence = Some(allocation.property) == entity.identity;
-    let pg = if is_sequence { <i64 as ScalarType>::TYPE } else { column.meta.pg };
-    let mut keys = Vec::new();
-    let decoded = for_each_element(array, |_, element| {
-        keys.push(KeyPart::decode(pg, element).ok_or_else(|| ConversionError::new("not a key of this type"))?);
-        Ok(())
-    });
-    decoded.map_err(|error| Error::Conversion {
-        entity: entity.meta.name,
-        column: column.name.clone(),
-        message: error.message,
-    })?;
-    Ok(Some(keys))
 }
 
 /// What a guarded INSERT tells of its table, in its last column.
