@@ -25,6 +25,9 @@ use crate::sql::transaction::{
 /// whoever gets it next is behind it (rule C12).
 pub(crate) struct TransactionConnection {
     connection: Connection,
+    options: TransactionOptions,
+    /// Whether anything was sent in it but savepoints.
+    is_used: AtomicBool,
     /// Locked while something is sent, so that nothing can be sent behind the end of the transaction, where it would
     /// commit by itself.
     sent: Mutex<Sent>,
@@ -110,7 +113,24 @@ impl TransactionConnection {
         let posted = vec![(SentAt::BEFORE_ALL, connection.post(&begin(options)))];
         let (rolled_back, labelled) = (Vec::new(), FxHashMap::default());
         let sent = Sent { posted, open: true, savepoints: 0, rolled_back, labelled, cancelled: false };
-        Self { connection, sent: Mutex::new(sent), failed: AtomicBool::new(false), conflict: Arc::default() }
+        Self {
+            connection,
+            options,
+            is_used: AtomicBool::new(false),
+            sent: Mutex::new(sent),
+            failed: AtomicBool::new(false),
+            conflict: Arc::default(),
+        }
+    }
+
+    /// Whether nothing was sent in it: it has read nothing and written nothing.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.is_used.load(Ordering::Acquire)
+    }
+
+    /// Begins another one like this, which has ended.
+    pub(crate) fn begin_again(&self) -> Self {
+        Self::begin_with(self.connection.clone(), self.options)
     }
 
     /// The connection, for what is sent while the transaction is open.
@@ -247,6 +267,7 @@ impl TransactionConnection {
         &self,
         mut request: Pin<&mut R>,
     ) -> impl Future<Output = Result<(T, SentAt), Error>> {
+        self.is_used.store(true, Ordering::Release);
         let mut sent_at = None;
         poll_fn(move |context| {
             let guard = if sent_at.is_some() { None } else { Some(self.sent.lock()) };

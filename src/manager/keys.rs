@@ -67,10 +67,9 @@ impl KeySource {
         }
     }
 
-    /// Whether it may turn out only when rows are inserted that their keys do not grow.
-    pub(super) fn may_be_unordered(&self, entity: usize) -> bool {
-        let keys = &self.entities[entity];
-        self.intake(entity) == Intake::Unknown && !keys.is_expected_plain.load(Ordering::Relaxed)
+    /// Whether the catalog has called the table plain.
+    pub(super) fn is_expected_plain(&self, entity: usize) -> bool {
+        self.entities[entity].is_expected_plain.load(Ordering::Relaxed)
     }
 
     /// Notes that the server refuses.

@@ -143,3 +143,37 @@ async fn inside_a_transaction_the_error_says_what_to_do() {
     }
     assert_eq!(fixture.open_transactions().await, 0);
 }
+
+#[tokio::test]
+async fn a_transaction_that_only_flushes_is_run_again_by_itself() {
+    // E7: nothing is lost with it.
+    let fixture = Fixture::with(entities![Memo, Remark], |builder| builder.max_connections(1)).await;
+    let em = fixture.em();
+    let write = async |em: EntityManager| {
+        let memo = em.persist(NewMemo { text: "Hello".into() });
+        em.persist([NewRemark { memo: memo.to_ref() }, NewRemark { memo: memo.to_ref() }]);
+        Ok::<_, Error>(memo)
+    };
+    for _ in 0..3 {
+        em.transactional(write).await.unwrap();
+    }
+    fixture.database.execute("ALTER TABLE memo ALTER COLUMN status TYPE varchar(40)").await.unwrap();
+    fixture.forget();
+    let memo = em.transactional(write).await.unwrap();
+    assert_eq!(memo.read().status, "draft");
+    assert_eq!(fixture.log.statements().iter().filter(|text| *text == "COMMIT").count(), 2);
+    assert_eq!(fixture.rows("SELECT count(*) FROM remark").await, ["8"]);
+
+    // One that has read something is told.
+    for _ in 0..2 {
+        em.transactional(write).await.unwrap();
+    }
+    fixture.database.execute("ALTER TABLE memo ALTER COLUMN status TYPE varchar(50)").await.unwrap();
+    let error = em.transactional(async |em| {
+        em.count::<Remark>(()).await?;
+        write(em).await
+    });
+    let error = error.await.unwrap_err();
+    assert!(matches!(error, Error::PlanOutdated { .. }), "{error}");
+    assert_eq!(fixture.rows("SELECT count(*) FROM remark").await, ["12"]);
+}

@@ -40,6 +40,8 @@ pub(super) struct Flight {
     is_given_up: Arc<AtomicBool>,
     /// Whether a failure undoes no more than the flush, so that it can be tried again.
     is_repeatable: bool,
+    /// Whether it is all that its transaction does.
+    is_everything: bool,
     /// Whether the transaction has written before.
     pub(super) has_written: bool,
     /// Whether it is the second attempt, because statements had been prepared for tables that were altered since.
@@ -105,6 +107,11 @@ impl Flight {
         has_written: bool,
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
+        let is_everything = match &place {
+            Place::Own => true,
+            Place::Ending(connection) => connection.is_unused(),
+            Place::Savepoint(_) | Place::Scope(_) => false,
+        };
         Self {
             orm,
             changes,
@@ -114,6 +121,7 @@ impl Flight {
             is_committing: Arc::default(),
             is_given_up: Arc::default(),
             is_repeatable: false,
+            is_everything,
             has_written,
             is_prepared_anew: false,
             is_stale_elsewhere: false,
@@ -133,6 +141,11 @@ impl Flight {
     /// Writes everything.
     pub(super) async fn fly(mut self) -> Result<Written, Error> {
         loop {
+            if let Place::Ending(connection) = &self.place
+                && !connection.is_open()
+            {
+                self.place = Place::Ending(Arc::new(connection.begin_again()));
+            }
             match self.attempt().await {
                 Err(Failure::Unordered(_) | Failure::Outdated) if self.is_given_up.load(Ordering::Acquire) => {
                     return Err(Error::TransactionAborted);
@@ -153,11 +166,11 @@ impl Flight {
         }
     }
 
-    /// Whether it may turn out that keys which the database makes cannot be told apart.
-    fn may_be_unordered(&self) -> bool {
+    /// Whether it may turn out that keys cannot be told apart which the database makes, in a table of which that is believed.
+    fn may_be_unordered(&self, believes: impl Fn(usize) -> bool) -> bool {
         self.plan.statements.iter().any(|statement| match statement {
             PlannedStatement::Insert { entity, rows, makes_keys, .. } => {
-                *makes_keys && rows.len() > 1 && self.orm.keys.may_be_unordered(*entity)
+                *makes_keys && rows.len() > 1 && self.orm.keys.intake(*entity) == Intake::Unknown && believes(*entity)
             }
             _ => false,
         })
@@ -167,8 +180,12 @@ impl Flight {
         self.is_stale_elsewhere = self.may_be_stale_twice();
         self.is_repeatable = match self.place {
             Place::Own | Place::Savepoint(_) => true,
-            Place::Scope(_) => self.is_stale_elsewhere || self.may_be_unordered(),
-            Place::Ending(_) => self.may_be_unordered(),
+            // The savepoint takes no trip.
+            Place::Scope(_) => self.is_stale_elsewhere || self.may_be_unordered(|_| true),
+            // With a savepoint, COMMIT would take a trip of its own.
+            Place::Ending(_) => {
+                !self.is_everything && self.may_be_unordered(|entity| !self.orm.keys.is_expected_plain(entity))
+            }
         };
         let mut line = self.open().await?;
         let mut outcome = self.take_keys(&line).await?;
@@ -335,7 +352,7 @@ impl Flight {
 
     /// The error for what a statement has found wrong with itself.
     fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Failure {
-        if let (Error::PlanOutdated { .. }, Place::Own, false) = (&error, &self.place, self.is_prepared_anew) {
+        if let (Error::PlanOutdated { .. }, true, false) = (&error, self.is_everything, self.is_prepared_anew) {
             return Failure::Outdated;
         }
         if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
@@ -343,7 +360,8 @@ impl Flight {
             && let Some((statement, rows)) = batch.written.get(index)
         {
             if let (GuardFailure::Unordered, PlannedStatement::Insert { entity, .. }) = (&failure, statement) {
-                return if self.is_repeatable { Failure::Unordered(*entity) } else { self.altered(*entity, error) };
+                let may_again = self.is_repeatable || self.is_everything;
+                return if may_again { Failure::Unordered(*entity) } else { self.altered(*entity, error) };
             }
             if let (GuardFailure::NotFound(positions), true) = (&failure, checks_rows(statement)) {
                 return Failure::Stale(positions.iter().filter_map(|position| rows.get(*position).copied()).collect());
@@ -353,10 +371,10 @@ impl Flight {
         error.into()
     }
 
-    /// The failure for a table that was plain when the Orm has looked at it, and is no more: the transaction is lost with that.
+    /// The failure for a table that was plain when the Orm has looked at it, and is no more: what the transaction has done before is lost.
     fn altered(&self, entity: usize, error: Error) -> Failure {
         self.orm.keys.set_intake(entity, Intake::Altering);
-        if let Place::Scope(connection) | Place::Ending(connection) = &self.place {
+        if let Place::Ending(connection) = &self.place {
             connection.conflict().store(true, Ordering::Release);
         }
         match error {

@@ -72,6 +72,27 @@ async fn c2_a_trigger_that_was_made_since_fails_the_transaction_once() {
 }
 
 #[tokio::test]
+async fn c2_a_transaction_that_does_nothing_else_is_run_again_by_itself() {
+    let wire = Wire::new().await;
+    wire.fixture.database.execute(BORN).await.unwrap();
+    wire.reset();
+    let options = wire.em.transaction().isolation(IsolationLevel::Serializable);
+    let authors =
+        options.run(async |em| Ok::<_, Error>(em.persist(["a", "b", "c"].map(|name| NewAuthor { name: name.into() }))));
+    let authors = authors.await.unwrap();
+    assert_eq!(wire.trips(), 3, "what was refused; keys; rows");
+    let sent = wire.proxy.statements();
+    assert_eq!(
+        sent.iter().filter(|text| text.starts_with("BEGIN ISOLATION LEVEL SERIALIZABLE")).count(),
+        2,
+        "{sent:?}"
+    );
+    let names = authors.iter().map(|author| format!("{}|{}|1815", author.id(), author.read().name));
+    assert_eq!(wire.fixture.rows("SELECT id, name, born FROM author ORDER BY id").await, names.collect::<Vec<_>>());
+    assert_eq!(wire.em.flush().await.unwrap(), FlushSummary::default());
+}
+
+#[tokio::test]
 async fn c2_a_table_that_nothing_is_known_of_is_asked_in_a_savepoint() {
     let wire = Wire::new().await;
     // Nothing was there when this one has connected.
