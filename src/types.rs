@@ -20,6 +20,7 @@ mod projection;
 mod row;
 mod sql_value;
 mod text;
+mod tuples;
 mod uuid;
 mod version;
 
@@ -39,6 +40,7 @@ pub use projection::{
 pub use row::RowReader;
 pub(crate) use row::{Fields, RawColumn, RowView, read_record};
 pub use sql_value::SqlValue;
+pub(crate) use tuples::for_each_tuple;
 pub use version::{Version, VersionType};
 
 /// A PostgreSQL type, with the OIDs that the server gives its values and its arrays.

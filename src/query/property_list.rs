@@ -6,6 +6,7 @@ use super::path::ToOne;
 use crate::entity::{Entity, FieldPath};
 use crate::error::Error;
 use crate::metadata::EntityMeta;
+use crate::types::for_each_tuple;
 
 /// A field, at the end of a path.
 #[derive(Clone, Debug)]
@@ -78,19 +79,4 @@ macro_rules! tuple_of_properties {
     };
 }
 
-tuple_of_properties!(A);
-tuple_of_properties!(A, B);
-tuple_of_properties!(A, B, C);
-tuple_of_properties!(A, B, C, D);
-tuple_of_properties!(A, B, C, D, E);
-tuple_of_properties!(A, B, C, D, E, F);
-tuple_of_properties!(A, B, C, D, E, F, G);
-tuple_of_properties!(A, B, C, D, E, F, G, H);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
-tuple_of_properties!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+for_each_tuple!(tuple_of_properties);

@@ -9,7 +9,7 @@ use crate::entity::{Entity, FieldSet, Managed};
 use crate::error::Error;
 use crate::metadata::ColumnType;
 use crate::sql::{SelectedTerm, Term};
-use crate::types::{ColumnReader, ColumnShape, EntityKey, PgType, RowValue, ScalarType};
+use crate::types::{ColumnReader, ColumnShape, EntityKey, PgType, RowValue, ScalarType, for_each_tuple};
 
 /// What [`select`](crate::Find::select) takes, and what comes out: a column or expression of type `V` is a `V`, a to-one
 /// relation the key of what it refers to (an `Option` where it may be missing), a tuple of up to sixteen of them the tuple
@@ -134,22 +134,7 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A);
-tuple!(A, B);
-tuple!(A, B, C);
-tuple!(A, B, C, D);
-tuple!(A, B, C, D, E);
-tuple!(A, B, C, D, E, F);
-tuple!(A, B, C, D, E, F, G);
-tuple!(A, B, C, D, E, F, G, H);
-tuple!(A, B, C, D, E, F, G, H, I);
-tuple!(A, B, C, D, E, F, G, H, I, J);
-tuple!(A, B, C, D, E, F, G, H, I, J, K);
-tuple!(A, B, C, D, E, F, G, H, I, J, K, L);
-tuple!(A, B, C, D, E, F, G, H, I, J, K, L, M);
-tuple!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
-tuple!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
-tuple!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+for_each_tuple!(tuple);
 
 /// The terms of something to group, partition or order by.
 pub(crate) fn terms_of<R: Entity>(selected: impl Selectable<R>) -> Vec<Term> {

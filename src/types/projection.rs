@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 
-use super::{ColumnReader, PgType, ScalarType};
+use super::{ColumnReader, PgType, ScalarType, for_each_tuple};
 use crate::error::Error;
 
 /// A struct of some of an entity's columns: implemented by `#[derive(Projection)]`.
@@ -277,19 +277,4 @@ macro_rules! tuple_row {
     };
 }
 
-tuple_row!(A);
-tuple_row!(A, B);
-tuple_row!(A, B, C);
-tuple_row!(A, B, C, D);
-tuple_row!(A, B, C, D, E);
-tuple_row!(A, B, C, D, E, F);
-tuple_row!(A, B, C, D, E, F, G);
-tuple_row!(A, B, C, D, E, F, G, H);
-tuple_row!(A, B, C, D, E, F, G, H, I);
-tuple_row!(A, B, C, D, E, F, G, H, I, J);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K, L);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K, L, M);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K, L, M, N);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O);
-tuple_row!(A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P);
+for_each_tuple!(tuple_row);
