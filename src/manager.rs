@@ -36,6 +36,7 @@ pub use find::{CursorFind, Find, FindStream, IntoCursor, Page};
 pub use keys::IdAllocation;
 pub(crate) use keys::KeySource;
 pub use loading::Loading;
+use persist::PersistGraph;
 pub use persist::{Persist, Remove};
 pub use query_builder::{InsertFrom, QueryBuilder, SqlParameter, SqlText};
 pub use repository::{HasRepository, Repository, RepositoryOf};
@@ -84,7 +85,7 @@ impl EntityManager {
     ///
     /// An entity of another manager is refused by the flush ([`Error::Detached`]).
     pub fn persist<P: Persist>(&self, entity: P) -> P::Persisted {
-        entity.persist_in(self)
+        entity.persist_in(PersistGraph(&self.graph()))
     }
 
     /// Schedules entities for DELETE by the next flush: one or many handles. What their relations declare as

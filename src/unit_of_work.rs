@@ -111,7 +111,26 @@ impl UnitOfWork {
     }
 
     /// Takes in a new entity, which is not scheduled.
-    pub(crate) fn create<T: Entity>(&self, mut value: T) -> Arc<Cell<T>> {
+    pub(crate) fn create<T: Entity>(&self, value: T) -> Arc<Cell<T>> {
+        let (cell, any) = self.cell_of(value);
+        self.map.lock().add_new(any);
+        cell
+    }
+
+    /// Takes in a new entity and schedules it for INSERT.
+    pub(crate) fn create_scheduled<T: Entity>(&self, value: T) -> Arc<Cell<T>> {
+        let (cell, any) = self.cell_of(value);
+        cell.set_lifecycle(Lifecycle::Scheduled);
+        if let Some(entity) = self.metadata.find(T::meta()) {
+            self.make_uuid(&any, entity.uuid_key);
+        }
+        self.tracker.add_pending(&any);
+        self.map.lock().add_new(any);
+        cell
+    }
+
+    /// The cell of a new entity, which nobody knows yet but the innermost scope.
+    fn cell_of<T: Entity>(&self, mut value: T) -> (Arc<Cell<T>>, Arc<dyn AnyCell>) {
         // A reference to another manager's entity refers to the row: here it is looked for in this graph.
         for (index, property) in T::meta().properties.iter().enumerate() {
             if let PropertyKind::Column(column) = &property.kind {
@@ -135,8 +154,7 @@ impl UnitOfWork {
         let cell = Arc::new(Cell::new(value, self.link.clone()));
         let any = Arc::clone(&cell) as Arc<dyn AnyCell>;
         self.tracker.created(&any);
-        self.map.lock().add_new(any);
-        cell
+        (cell, any)
     }
 
     /// Schedules an entity for INSERT; takes back a scheduled DELETE.
@@ -229,7 +247,7 @@ impl UnitOfWork {
 
     /// Puts an entity into the identity map under its key. Another one that has the key leaves it.
     pub(crate) fn remember_as(&self, entity: usize, key: Key, cell: &Arc<dyn AnyCell>) {
-        let other = self.map.lock().insert(entity, key, Arc::clone(cell));
+        let other = self.map.lock().insert(entity, key, cell);
         if let Some(other) = other.filter(|other| !Arc::ptr_eq(other, cell)) {
             other.set_lifecycle(Lifecycle::Detached);
         }

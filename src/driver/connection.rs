@@ -1,7 +1,7 @@
 //! One connection of the pool, for as long as somebody uses it.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -204,13 +204,14 @@ impl Connection {
 
     /// Runs a statement and keeps its rows.
     async fn send(&self, statement: &Statement) -> DriverResult<Answer> {
-        let mut started = self.start(statement).await?;
+        let Started { rows, prepare } = self.start(statement).await?;
+        let mut rows = pin!(rows);
         let mut answer = Answer { rows: Vec::new(), affected: 0 };
-        while let Some(row) = started.rows.try_next().await? {
+        while let Some(row) = rows.try_next().await? {
             answer.rows.push(row);
         }
-        answer.affected = started.rows.rows_affected().unwrap_or_default();
-        started.finish().await;
+        answer.affected = rows.rows_affected().unwrap_or_default();
+        finish(prepare).await;
         Ok(answer)
     }
 
@@ -236,12 +237,14 @@ impl Connection {
     ///
     /// # Errors
     /// What the server answered, or what `take` did not accept.
-    pub(super) async fn hand_over(&self, mut started: Started<'_>, take: RowSink<'_>) -> Result<(), Error> {
+    pub(super) async fn hand_over(&self, started: Started<'_>, take: RowSink<'_>) -> Result<(), Error> {
+        let Started { rows, prepare } = started;
+        let mut rows = pin!(rows);
         let mut some = Vec::with_capacity(ROWS_AT_A_TIME);
         loop {
             let has_more = poll_fn(|context| {
                 while some.len() < ROWS_AT_A_TIME {
-                    match started.rows.as_mut().poll_next(context) {
+                    match rows.as_mut().poll_next(context) {
                         Poll::Ready(Some(Ok(row))) => some.push(row),
                         Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                         Poll::Ready(None) => return Poll::Ready(Ok(false)),
@@ -257,7 +260,7 @@ impl Connection {
             take(&some)?;
             some.clear();
         }
-        started.finish().await;
+        finish(prepare).await;
         take(&some)
     }
 
@@ -287,13 +290,13 @@ impl Connection {
                     self.record(&statement.text);
                     known = Some((cache, None));
                 }
-                rows => return Ok(Started { rows: Box::pin(rows?), prepare: None }),
+                rows => return Ok(Started { rows: rows?, prepare: None }),
             }
         }
         let mut unprepared = Box::pin(self.client.query_typed_raw(&statement.text, typed(&statement.params)));
         let Some((cache, None)) = known else {
             // Not prepared on purpose, or already under way: the same statement twice in one flight.
-            return Ok(Started { rows: Box::pin(unprepared.await?), prepare: None });
+            return Ok(Started { rows: unprepared.await?, prepare: None });
         };
         let preparing = cache.begin(&statement.text);
         let sent = poll_fn(|context| Poll::Ready(unprepared.as_mut().poll(context))).await;
@@ -308,22 +311,20 @@ impl Connection {
             Poll::Ready(rows) => rows?,
             Poll::Pending => unprepared.await?,
         };
-        Ok(Started { rows: Box::pin(rows), prepare: Some(prepare) })
+        Ok(Started { rows, prepare: Some(prepare) })
     }
 }
 
 /// A statement whose rows are arriving, and its preparation, which is answered behind them.
 pub(super) struct Started<'a> {
-    rows: Pin<Box<RowStream>>,
+    rows: RowStream,
     prepare: Option<Posted<'a, ()>>,
 }
 
-impl Started<'_> {
-    /// Waits for the preparation: the rows have all arrived, so it takes no trip.
-    async fn finish(self) {
-        if let Some(prepare) = self.prepare {
-            prepare.answer().await;
-        }
+/// Waits for the preparation of a statement whose rows have all arrived, so that it takes no trip.
+async fn finish(prepare: Option<Posted<'_, ()>>) {
+    if let Some(prepare) = prepare {
+        prepare.answer().await;
     }
 }
 

@@ -160,7 +160,10 @@ impl<T: Entity> AnyCell for Cell<T> {
     }
 
     fn set_pending(&self, pending: bool) -> bool {
-        self.pending.swap(pending, Ordering::AcqRel)
+        // Whoever sets it holds the tracker's lock: no need for an exchange, which costs as much as a lock.
+        let before = self.pending.load(Ordering::Relaxed);
+        self.pending.store(pending, Ordering::Relaxed);
+        before
     }
 
     fn is_stale(&self) -> bool {

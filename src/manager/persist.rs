@@ -1,10 +1,12 @@
 //! What `persist` and `remove` take: one entity or many, as handles or as values.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::EntityManager;
 use crate::entity::{Entity, IntoEntity, Managed, Ref};
-use crate::metadata::AnyCell;
+use crate::metadata::Graph;
+use crate::unit_of_work::UnitOfWork;
 
 /// Something that [`EntityManager::persist`] takes: a handle, an entity, its `New…` struct, or several of them.
 #[diagnostic::on_unimplemented(
@@ -19,16 +21,26 @@ pub trait Persist {
     type Persisted;
 
     #[doc(hidden)]
-    fn persist_in(self, em: &EntityManager) -> Self::Persisted;
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self::Persisted;
+}
+
+/// The graph that something is persisted in: looked up once, however many entities there are.
+#[derive(Clone, Copy)]
+pub struct PersistGraph<'a>(pub(super) &'a Arc<UnitOfWork>);
+
+impl fmt::Debug for PersistGraph<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersistGraph").finish_non_exhaustive()
+    }
 }
 
 impl<T: Entity> Persist for &Managed<T> {
     type Entity = T;
     type Persisted = Managed<T>;
 
-    fn persist_in(self, em: &EntityManager) -> Managed<T> {
+    fn persist_in(self, graph: PersistGraph<'_>) -> Managed<T> {
         // An entity of another manager is refused by the flush: persist() itself sends nothing and has no error.
-        em.graph().schedule(&self.any());
+        graph.0.schedule(&self.any());
         self.clone()
     }
 }
@@ -37,11 +49,9 @@ impl<N: IntoEntity> Persist for N {
     type Entity = N::Entity;
     type Persisted = Managed<N::Entity>;
 
-    fn persist_in(self, em: &EntityManager) -> Managed<N::Entity> {
-        let graph = em.graph();
-        let cell = graph.create(self.into_entity());
-        graph.schedule(&(Arc::clone(&cell) as Arc<dyn AnyCell>));
-        Managed { cell, graph }
+    fn persist_in(self, graph: PersistGraph<'_>) -> Managed<N::Entity> {
+        let cell = graph.0.create_scheduled(self.into_entity());
+        Managed { cell, graph: Arc::clone(graph.0) as Arc<dyn Graph> }
     }
 }
 
@@ -49,8 +59,8 @@ impl<T: Entity> Persist for Managed<T> {
     type Entity = T;
     type Persisted = Self;
 
-    fn persist_in(self, em: &EntityManager) -> Self {
-        em.graph().schedule(&self.any());
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self {
+        graph.0.schedule(&self.any());
         self
     }
 }
@@ -59,9 +69,9 @@ impl<P: Persist> Persist for Vec<P> {
     type Entity = P::Entity;
     type Persisted = Vec<P::Persisted>;
 
-    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
-        em.graph().reserve(self.len());
-        self.into_iter().map(|entity| entity.persist_in(em)).collect()
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self::Persisted {
+        graph.0.reserve(self.len());
+        self.into_iter().map(|entity| entity.persist_in(graph)).collect()
     }
 }
 
@@ -69,8 +79,8 @@ impl<P: Persist, const N: usize> Persist for [P; N] {
     type Entity = P::Entity;
     type Persisted = [P::Persisted; N];
 
-    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
-        self.map(|entity| entity.persist_in(em))
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self::Persisted {
+        self.map(|entity| entity.persist_in(graph))
     }
 }
 
@@ -78,8 +88,8 @@ impl<T: Entity> Persist for &[Managed<T>] {
     type Entity = T;
     type Persisted = Vec<Managed<T>>;
 
-    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
-        self.iter().map(|entity| entity.persist_in(em)).collect()
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self::Persisted {
+        self.iter().map(|entity| entity.persist_in(graph)).collect()
     }
 }
 
@@ -87,8 +97,8 @@ impl<T: Entity> Persist for &Vec<Managed<T>> {
     type Entity = T;
     type Persisted = Vec<Managed<T>>;
 
-    fn persist_in(self, em: &EntityManager) -> Self::Persisted {
-        self.as_slice().persist_in(em)
+    fn persist_in(self, graph: PersistGraph<'_>) -> Self::Persisted {
+        self.as_slice().persist_in(graph)
     }
 }
 

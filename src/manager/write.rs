@@ -90,7 +90,8 @@ impl Session {
         if changes.is_empty() {
             publish(&graph, &changes, &Outcome::default())?;
             if let (Some(Ending::Transaction), Some(connection)) = (ending, self.transaction()) {
-                Flight::commit(&self.orm, &connection).await?;
+                // In a box: rare, and large.
+                Box::pin(Flight::commit(&self.orm, &connection)).await?;
             }
             return Ok(FlushSummary::default());
         }
@@ -118,7 +119,7 @@ impl Session {
             && connection.is_open()
         {
             summary.round_trips += 1;
-            Flight::commit(&self.orm, &connection).await?;
+            Box::pin(Flight::commit(&self.orm, &connection)).await?;
         }
         Ok(summary)
     }
@@ -142,11 +143,12 @@ pub(super) enum Ending {
 }
 
 fn summarise(changes: &ChangeSet) -> FlushSummary {
-    let count = |kind| changes.rows.iter().filter(|row| row.kind == kind).count() as u64;
-    FlushSummary {
-        inserted: count(ChangeKind::Insert),
-        updated: count(ChangeKind::Update),
-        deleted: count(ChangeKind::Delete),
-        ..FlushSummary::default()
+    let inserted = changes.inserted.iter().map(|(_, rows)| *rows as u64).sum();
+    let mut summary = FlushSummary { inserted, ..FlushSummary::default() };
+    if !changes.inserts_only {
+        let count = |kind| changes.rows.iter().filter(|row| row.kind == kind).count() as u64;
+        summary.updated = count(ChangeKind::Update);
+        summary.deleted = count(ChangeKind::Delete);
     }
+    summary
 }

@@ -98,7 +98,8 @@ pub trait AnyCell: Any + Send + Sync {
     /// Moves the entity on.
     fn set_lifecycle(&self, lifecycle: Lifecycle);
 
-    /// Notes whether the next flush looks at the entity; answers with what was noted before.
+    /// Notes whether the next flush looks at the entity; answers with what was noted before. Only for the tracker, while it is
+    /// locked.
     fn set_pending(&self, pending: bool) -> bool;
 
     /// Whether the row may have been written past the unit of work since it was read.
@@ -226,6 +227,14 @@ impl GraphLink {
     /// The graph, if it is still there.
     pub fn upgrade(&self) -> Option<Arc<dyn Graph>> {
         self.0.as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Whether both are links to the same graph.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(two)) => one.ptr_eq(two),
+            (one, two) => one.is_none() && two.is_none(),
+        }
     }
 
     /// Whether this is a link to `graph`.

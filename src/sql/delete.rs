@@ -1,20 +1,18 @@
 //! `DELETE … USING unnest(…)`: any number of rows by key, and version where there is one.
 
 use super::guard::push_guard;
-use super::identifier::{push_list, push_table};
-use super::insert::{key_columns, push_returned};
+use super::identifier::push_table;
+use super::insert::key_columns;
 use super::placed::{placed, push_any_of};
 use super::update::{push_found_keys, push_match, push_rows, version_column};
 use crate::metadata::EntityDef;
 
-/// The text that deletes the rows with these keys, whatever their version, and returns the keys of those it found.
+/// The text that deletes the rows with these keys, whatever their version. How many it has found the server says anyway.
 pub(crate) fn delete_by_keys(entity: &EntityDef) -> String {
     let mut text = "DELETE FROM ".to_owned();
     push_table(&mut text, entity.schema.as_deref(), &entity.table);
     text.push_str(" AS t0 WHERE ");
     push_any_of(&mut text, &placed("t0", &entity.key), 1);
-    text.push_str(" RETURNING ");
-    push_list(&mut text, &key_columns(entity), |text, column| push_returned(text, "t0.", column));
     text
 }
 

@@ -3,6 +3,7 @@
 //! A [`Key`] is the identity map's hash key and also enough to write a key or a foreign key column, so the core
 //! never needs to know the Rust type of a key.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -84,12 +85,40 @@ impl fmt::Display for KeyPart {
 }
 
 /// The key of a row, whatever its type: what the identity map hashes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Eq)]
 pub enum Key {
     /// A key of one column.
     One(KeyPart),
     /// A composite key.
     Many(Arc<[KeyPart]>),
+}
+
+// By hand, so that the integers that most keys are need no call: rows are sorted, and looked up, by their keys.
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(KeyPart::Int(one)), Self::One(KeyPart::Int(two))) => one == two,
+            _ => self.parts() == other.parts(),
+        }
+    }
+}
+
+impl Ord for Key {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::One(KeyPart::Int(one)), Self::One(KeyPart::Int(two))) => one.cmp(two),
+            _ => self.parts().cmp(other.parts()),
+        }
+    }
+}
+
+impl PartialOrd for Key {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Hash for Key {

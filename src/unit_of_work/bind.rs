@@ -162,7 +162,7 @@ impl Binder<'_> {
         mut push: impl FnMut(&mut [ColumnArray], &RowChange, usize, &EntityView<'_>) -> Result<(), Error>,
     ) -> Result<Bound, Error> {
         let new_arrays = |rows: usize| types.iter().map(|pg| ColumnArray::new(*pg, rows)).collect::<Vec<_>>();
-        let mut bound = Vec::new();
+        let mut bound = Vec::with_capacity(1);
         let mut arrays = new_arrays(rows.len());
         let mut from = 0;
         let entity = rows.first().map(|position| self.changes.rows[*position].entity);
@@ -180,7 +180,8 @@ impl Binder<'_> {
             // Rows that refer to each other stay together: foreign keys are checked at the end of the statement.
             let refers = refers_to_itself && row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_)));
             if is_last || (!refers && arrays.iter().map(ColumnArray::size).sum::<usize>() > CUT) {
-                let full = std::mem::replace(&mut arrays, new_arrays(0));
+                let next = if is_last { Vec::new() } else { new_arrays(0) };
+                let full = std::mem::replace(&mut arrays, next);
                 let params = full.into_iter().map(Param::Array).collect();
                 bound.push((Statement { text: Arc::clone(text), params }, rows[from..=index].to_vec()));
                 from = index + 1;
@@ -283,18 +284,19 @@ impl Binder<'_> {
             Verb::PivotPlace => (&change.placed, sql::pivot_place),
             _ => (&change.unlinked, sql::pivot_delete),
         };
-        let ends = pairs.iter().map(|(one, two)| Some((self.end(change.entity, one)?, self.end(target, two)?)));
-        let ends: Option<Vec<(Cow<'_, Key>, Cow<'_, Key>)>> = ends.collect();
+        let mut ends: Vec<(Cow<'_, Key>, Cow<'_, Key>)> = Vec::with_capacity(pairs.len());
+        ends.extend(pairs.iter().map_while(|(one, two)| Some((self.end(change.entity, one)?, self.end(target, two)?))));
+        if ends.len() < pairs.len() {
+            let message = "the keys of new entities are needed before their pivot rows can be written";
+            return Err(Error::validation(entity.meta.name, message));
+        }
         // Sorted like the rows of tables, so that concurrent flushes lock in the same order. Items that have an order
         // keep it.
-        let mut ends = ends.ok_or_else(|| {
-            let message = "the keys of new entities are needed before their pivot rows can be written";
-            Error::validation(entity.meta.name, message)
-        })?;
         if pivot.order.is_some() {
             ends.sort_by(|one, two| one.0.cmp(&two.0));
         } else {
-            ends.sort_unstable();
+            // Mostly they are in order but for the items of one owner: a stable sort makes use of that.
+            ends.sort_by(|one, two| one.0.cmp(&two.0).then_with(|| one.1.cmp(&two.1)));
         }
         let failed = |error| conversion(entity, entity.property_name(change.property), error);
         let types = |side: &'_ [crate::metadata::KeyColumnDef]| side.iter().map(|c| c.pg).collect::<Vec<_>>();

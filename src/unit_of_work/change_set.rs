@@ -10,14 +10,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::UnitOfWork;
 use super::key_changes::{KeyChanges, NewPart};
 use crate::error::Error;
 use crate::metadata::{
     AnyCell, AnyCollection, CollectionChanges, ColumnDef, EntityDef, EntityView, Lifecycle, Member, Property,
-    PropertyDef, ReferenceTarget, RelationDef, RelationKind, RowLink, address,
+    PropertyDef, ReferenceTarget, RelationDef, RelationKind, address,
 };
 use crate::types::{Key, KeyPart};
 
@@ -157,6 +158,12 @@ pub(crate) struct ChangeSet {
     pub(crate) collections: Vec<(Arc<dyn AnyCell>, usize, CollectionChanges)>,
     /// Entities that were scheduled for INSERT and are not inserted, because what they belong to is removed.
     pub(crate) dropped: Vec<Arc<dyn AnyCell>>,
+    /// How many rows of which entities are inserted.
+    pub(crate) inserted: Vec<(usize, usize)>,
+    /// Whether there are only new rows.
+    pub(crate) inserts_only: bool,
+    /// Whether a row refers to another one, or has referred to one.
+    pub(crate) has_references: bool,
 }
 
 impl ChangeSet {
@@ -225,9 +232,8 @@ type GivenKeys = FxHashMap<Key, usize>;
 
 #[derive(Default)]
 struct PendingLinks {
-    linked: FxHashSet<Pair>,
-    unlinked: FxHashSet<Pair>,
-    order: Vec<Pair>,
+    /// Whether a pair is linked, or else unlinked.
+    changed: IndexMap<Pair, bool, FxBuildHasher>,
     /// Where the relation has a fixed order: what comes behind all other items of its owner, in order.
     placed: Vec<Pair>,
 }
@@ -262,13 +268,14 @@ fn next_number() -> u32 {
 /// entity of another manager, [`Error::Validation`] and [`Error::NotLoaded`] for what cannot be written. Nothing has
 /// changed then.
 pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, Error> {
-    let pending = graph.tracker.pending();
+    let cells = graph.tracker.pending();
+    let pending = cells.len();
     let mut collector = Collector {
         graph,
         flush,
-        nodes: Vec::with_capacity(pending.len()),
+        nodes: Vec::with_capacity(pending),
         number: next_number(),
-        queue: VecDeque::new(),
+        queue: VecDeque::with_capacity(pending),
         released: VecDeque::new(),
         abandoned: Vec::new(),
         inverse_set: Vec::new(),
@@ -279,10 +286,9 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         collections: Vec::new(),
         seen_collections: FxHashSet::default(),
         shapes: Vec::new(),
-        scratch: Vec::new(),
         given: RefCell::default(),
     };
-    for cell in pending {
+    for cell in cells {
         let role = match cell.lifecycle() {
             Lifecycle::Scheduled => Role::Insert,
             Lifecycle::Managed => Role::Update,
@@ -290,7 +296,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             Lifecycle::New => Role::Nothing,
             Lifecycle::Removed | Lifecycle::Detached => return Err(Error::Detached { entity: cell.meta().name }),
         };
-        collector.add(&cell, role)?;
+        collector.add_owned(cell, role)?;
     }
     collector.removed_rows = graph.tracker.removed_rows();
     collector.remove_rows()?;
@@ -337,8 +343,6 @@ struct Collector<'a> {
     seen_collections: FxHashSet<(usize, usize)>,
     /// The column sets so far: rows of one statement share theirs.
     shapes: Vec<Arc<[u16]>>,
-    /// The column set of the row at hand.
-    scratch: Vec<u16>,
     /// By entity: its new rows by their keys, where these are given. Made when somebody asks.
     given: RefCell<FxHashMap<usize, Rc<GivenKeys>>>,
 }
@@ -355,30 +359,49 @@ impl<'a> Collector<'a> {
 
     /// Adds an entity, or changes what is to happen to it.
     fn add(&mut self, cell: &Arc<dyn AnyCell>, role: Role) -> Result<usize, Error> {
-        if let Some(index) = self.node_of(cell) {
-            let node = &mut self.nodes[index];
-            let next = match (node.role, role) {
-                (Role::Insert | Role::Nothing, Role::Delete) => Role::Nothing,
-                (Role::Nothing, Role::Insert) => Role::Insert,
-                (_, Role::Delete) => Role::Delete,
-                (current, _) => current,
-            };
-            if next != node.role {
-                node.role = next;
-                self.queue.push_back(index);
-            }
-            return Ok(index);
+        match self.node_of(cell) {
+            Some(index) => Ok(self.change_role(index, role)),
+            None => self.add_new(Arc::clone(cell), role),
         }
-        if !self.graph.owns(&**cell) {
+    }
+
+    fn add_owned(&mut self, cell: Arc<dyn AnyCell>, role: Role) -> Result<usize, Error> {
+        match self.node_of(&cell) {
+            Some(index) => Ok(self.change_role(index, role)),
+            None => self.add_new(cell, role),
+        }
+    }
+
+    fn change_role(&mut self, index: usize, role: Role) -> usize {
+        let node = &mut self.nodes[index];
+        let next = match (node.role, role) {
+            (Role::Insert | Role::Nothing, Role::Delete) => Role::Nothing,
+            (Role::Nothing, Role::Insert) => Role::Insert,
+            (_, Role::Delete) => Role::Delete,
+            (current, _) => current,
+        };
+        if next != node.role {
+            node.role = next;
+            self.queue.push_back(index);
+        }
+        index
+    }
+
+    fn add_new(&mut self, cell: Arc<dyn AnyCell>, role: Role) -> Result<usize, Error> {
+        if !self.graph.owns(&*cell) {
             return Err(Error::Detached { entity: cell.meta().name });
         }
         if cell.is_borrowed(true) {
             return Err(Error::EntityBorrowed { entity: cell.meta().name });
         }
-        let entity = self.graph.metadata.of(cell.meta())?.index;
+        let entity = match self.nodes.last() {
+            // Entities of one type come together.
+            Some(last) if std::ptr::eq(last.cell.meta(), cell.meta()) => last.entity,
+            _ => self.graph.metadata.of(cell.meta())?.index,
+        };
         let index = self.nodes.len();
-        self.nodes.push(Node { cell: Arc::clone(cell), entity, role, overrides: Vec::new(), rewritten: Vec::new() });
         cell.mark(self.number, u32::try_from(index).unwrap_or(u32::MAX));
+        self.nodes.push(Node { cell, entity, role, overrides: Vec::new(), rewritten: Vec::new() });
         self.queue.push_back(index);
         Ok(index)
     }

@@ -22,8 +22,10 @@ pub(crate) type ByKey = IndexMap<Key, Arc<dyn AnyCell>, FxBuildHasher>;
 pub(crate) struct IdentityMap {
     /// By entity index.
     types: Vec<ByKey>,
-    /// Those that have no key. Each knows its place here.
-    new: Vec<Arc<dyn AnyCell>>,
+    /// Those that have no key. Each knows its place here, and leaves it empty when it goes.
+    new: Vec<Option<Arc<dyn AnyCell>>>,
+    /// How many of the places are empty.
+    gaps: usize,
 }
 
 impl IdentityMap {
@@ -47,13 +49,13 @@ impl IdentityMap {
     /// The entities of one type, also those that have no key.
     pub(crate) fn everything(&self, entity: usize, meta: &'static EntityMeta) -> Vec<Arc<dyn AnyCell>> {
         let mut cells = self.all(entity);
-        cells.extend(self.new.iter().filter(|cell| std::ptr::eq(cell.meta(), meta)).cloned());
+        cells.extend(self.new.iter().flatten().filter(|cell| std::ptr::eq(cell.meta(), meta)).cloned());
         cells
     }
 
     /// Puts an entity under its key; answers with the one that was there.
-    pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
-        self.remove_new(&cell);
+    pub(crate) fn insert(&mut self, entity: usize, key: Key, cell: &Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
+        let cell = self.take_new(cell).unwrap_or_else(|| Arc::clone(cell));
         self.of(entity).insert(key, cell)
     }
 
@@ -64,29 +66,46 @@ impl IdentityMap {
 
     /// Takes in an entity without a key.
     pub(crate) fn add_new(&mut self, cell: Arc<dyn AnyCell>) {
-        if !self.is_new(&cell) {
-            cell.set_place(self.new.len());
-            self.new.push(cell);
+        if self.is_new(&cell) {
+            return;
         }
+        if self.gaps > self.new.len() / 2 {
+            self.close_gaps();
+        }
+        cell.set_place(self.new.len());
+        self.new.push(Some(cell));
     }
 
     fn is_new(&self, cell: &Arc<dyn AnyCell>) -> bool {
-        self.new.get(cell.place()).is_some_and(|other| Arc::ptr_eq(other, cell))
+        self.new.get(cell.place()).is_some_and(|other| other.as_ref().is_some_and(|other| Arc::ptr_eq(other, cell)))
     }
 
-    fn remove_new(&mut self, cell: &Arc<dyn AnyCell>) {
-        if self.is_new(cell) {
-            let place = cell.place();
-            self.new.swap_remove(place);
-            if let Some(moved) = self.new.get(place) {
-                moved.set_place(place);
-            }
+    /// Takes an entity out of those without a key, if it is among them. The others stay where they are: a flush takes them out one
+    /// after the other, and would write to two entities for each.
+    fn take_new(&mut self, cell: &Arc<dyn AnyCell>) -> Option<Arc<dyn AnyCell>> {
+        if !self.is_new(cell) {
+            return None;
+        }
+        let taken = self.new[cell.place()].take();
+        self.gaps += 1;
+        if self.gaps == self.new.len() {
+            self.new.clear();
+            self.gaps = 0;
+        }
+        taken
+    }
+
+    fn close_gaps(&mut self) {
+        self.new.retain(Option::is_some);
+        self.gaps = 0;
+        for (place, cell) in self.new.iter().flatten().enumerate() {
+            cell.set_place(place);
         }
     }
 
     /// Takes an entity out.
     pub(crate) fn remove(&mut self, entity: usize, cell: &Arc<dyn AnyCell>) {
-        self.remove_new(cell);
+        self.take_new(cell);
         if let Some(key) = cell.key()
             && let Entry::Occupied(entry) = self.of(entity).entry(key)
             && Arc::ptr_eq(entry.get(), cell)

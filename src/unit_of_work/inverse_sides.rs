@@ -70,8 +70,10 @@ impl Told {
 /// [`Error::EntityBorrowed`] if this thread holds a write guard of a written entity.
 pub(super) fn told(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<Vec<Told>, Error> {
     let mut finder = Finder { graph, changes, told: Vec::new() };
-    for row in &changes.rows {
-        finder.row(row)?;
+    if changes.has_references {
+        for row in &changes.rows {
+            finder.row(row)?;
+        }
     }
     for clear in &changes.clears {
         finder.clear(clear)?;

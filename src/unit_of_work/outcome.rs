@@ -218,7 +218,7 @@ impl Outcome {
                 self.by_key(&metadata.entities[*entity], properties, rows, &answer.rows)
             }
             PlannedStatement::DeleteRows { .. } => {
-                self.removed_rows += answer.rows.len() as u64;
+                self.removed_rows += answer.affected;
                 Ok(())
             }
             // These fail by themselves if they do not find a row, or have nothing to find.

@@ -4,8 +4,6 @@
 //! Most flushes are ordered by their tables alone. Where rows refer to each other in a circle of tables, or give a unique value
 //! to one another, the rows themselves are ordered (`plan/rows.rs`).
 
-use std::collections::BTreeMap;
-
 use rustc_hash::FxHashSet;
 
 use super::change_set::{ChangeKind, ChangeSet, LinkEnd, RowChange, Target};
@@ -277,7 +275,7 @@ impl<'a> Planner<'a> {
 
     /// Orders by tables alone.
     fn by_table(&self) -> Vec<PlannedStatement> {
-        let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
+        let mut runs: Vec<(Group, Vec<usize>)> = Vec::new();
         // Rows of one kind come together: most belong to the group of the one before.
         let mut last: Option<(usize, ChangeKind, *const u16, Vec<usize>)> = None;
         for (position, row) in self.changes.rows.iter().enumerate() {
@@ -293,19 +291,25 @@ impl<'a> Planner<'a> {
                 }
                 _ => {
                     if let Some((.., rows)) = last.replace((row.entity, row.kind, shape, vec![position])) {
-                        groups.entry(self.group(rows[0])).or_default().extend(rows);
+                        runs.push((self.group(rows[0]), rows));
                     }
                 }
             }
         }
         if let Some((.., rows)) = last {
-            groups.entry(self.group(rows[0])).or_default().extend(rows);
+            runs.push((self.group(rows[0]), rows));
         }
-        for (group, ()) in self.pivots() {
-            groups.entry(group).or_default();
-        }
-        let mut statements = Vec::with_capacity(groups.len());
-        for (group, rows) in groups {
+        runs.extend(self.pivots().map(|(group, ())| (group, Vec::new())));
+        // A sort that keeps the order of what is equal: that of the rows.
+        runs.sort_by(|one, two| one.0.cmp(&two.0));
+        runs.dedup_by(|next, run| {
+            next.0 == run.0 && {
+                run.1.append(&mut next.1);
+                true
+            }
+        });
+        let mut statements = Vec::with_capacity(runs.len());
+        for (group, rows) in runs {
             self.push_statement(group, rows, &mut statements);
         }
         statements

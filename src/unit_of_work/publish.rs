@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::UnitOfWork;
 use super::change_set::{ChangeKind, ChangeSet, Override, RowChange};
@@ -32,9 +32,11 @@ pub(crate) fn publish(graph: &Arc<UnitOfWork>, changes: &ChangeSet, outcome: &Ou
     let mut told = told(graph, changes)?;
     let followers = followers(graph, now)?;
     emptied(graph, &followers, &mut told);
-    let cells = changes.cells().chain(told.iter().map(|told| &told.cell));
-    for cell in cells.chain(followers.iter().map(|follower| &follower.cell)) {
-        graph.tracker.keep_all(cell)?;
+    if graph.tracker.has_scopes() {
+        let cells = changes.cells().chain(told.iter().map(|told| &told.cell));
+        for cell in cells.chain(followers.iter().map(|follower| &follower.cell)) {
+            graph.tracker.keep_all(cell)?;
+        }
     }
     follow(graph, &followers, now)?;
     for told in &mut told {
@@ -182,20 +184,16 @@ struct Publisher<'a> {
 impl Publisher<'_> {
     /// Puts into the identity map what was inserted, of this many rows.
     fn remember(&self, published: usize) {
-        let mut inserted: FxHashMap<usize, usize> = FxHashMap::default();
         let rows = self.changes.rows.iter().enumerate().take(published);
-        let rows = rows.filter(|(_, row)| row.kind == ChangeKind::Insert);
+        let rows = rows.take_while(|(_, row)| row.kind == ChangeKind::Insert);
         let rows = rows.filter_map(|(position, row)| Some((row, self.now.of_row(position)?)));
-        for (row, _) in rows.clone() {
-            *inserted.entry(row.entity).or_default() += 1;
-        }
         let mut replaced = Vec::new();
         let mut map = self.graph.map.lock();
-        for (entity, rows) in inserted {
-            map.of(entity).reserve(rows);
+        for (entity, rows) in &self.changes.inserted {
+            map.of(*entity).reserve(*rows);
         }
         for (row, key) in rows {
-            let other = map.insert(row.entity, key.into_owned(), Arc::clone(&row.cell));
+            let other = map.insert(row.entity, key.into_owned(), &row.cell);
             replaced.extend(other.filter(|other| !Arc::ptr_eq(other, &row.cell)));
         }
         drop(map);

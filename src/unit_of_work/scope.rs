@@ -144,7 +144,9 @@ impl Tracker {
     /// These rows have been deleted, or are to stay.
     pub(crate) fn forget_removed_rows(&self, rows: &[(usize, Key)]) {
         let mut state = self.state.lock();
-        if !state.removed_rows.is_empty() {
+        if state.removed_rows == rows {
+            state.removed_rows.clear();
+        } else if !state.removed_rows.is_empty() {
             let rows: FxHashSet<&(usize, Key)> = rows.iter().collect();
             state.removed_rows.retain(|row| !rows.contains(row));
         }
@@ -176,6 +178,11 @@ impl Tracker {
     /// Ends the flush.
     pub(crate) fn end_flush(&self) {
         self.flush.store(0, Ordering::Release);
+    }
+
+    /// Whether a scope is open, so that something may have to be kept.
+    pub(super) fn has_scopes(&self) -> bool {
+        !self.is_flat()
     }
 
     /// Whether no scope is open, so that nothing has to be kept.

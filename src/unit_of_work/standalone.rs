@@ -10,7 +10,7 @@ use super::change_set::{ChangeSet, NewValue, collect, new_value};
 use super::{Tracker, UnitOfWork};
 use crate::entity::{Entity, IntoEntity};
 use crate::error::Error;
-use crate::metadata::{AnyCell, EntityDef, EntityObject, Metadata, PropertyDef, ReferenceTarget};
+use crate::metadata::{EntityDef, EntityObject, Metadata, PropertyDef, ReferenceTarget};
 use crate::sql::ColumnArray;
 use crate::types::{ConversionError, Key, KeyPart, PgType};
 
@@ -30,8 +30,7 @@ pub(crate) fn insertion<N: IntoEntity>(
     for value in entities {
         let value = value.into_entity();
         check(entity, &value)?;
-        let cell = graph.create(value) as Arc<dyn AnyCell>;
-        graph.schedule(&cell);
+        graph.create_scheduled(value);
     }
     let changes = collect(&graph, 0)?;
     Ok((graph, changes))

@@ -143,7 +143,7 @@ async fn a_row_is_removed_by_its_key_without_being_read() {
         fixture.statements(),
         [
             "DELETE FROM \"book_tags\" AS p WHERE p.\"book_id\" = ANY($1::int8[])",
-            "DELETE FROM \"book\" AS t0 WHERE t0.\"id\" = ANY($1::int8[]) RETURNING t0.\"id\"",
+            "DELETE FROM \"book\" AS t0 WHERE t0.\"id\" = ANY($1::int8[])",
         ]
     );
     assert_eq!(fixture.rows("SELECT count(*) FROM book").await, ["0"]);

@@ -173,6 +173,16 @@ impl ItemList {
         self.len() == 0
     }
 
+    /// Whether these are the items, in this order: entities as entities, rows as rows.
+    pub(super) fn is(&self, members: &[Member]) -> bool {
+        self.len() == members.len()
+            && self.iter().zip(members).all(|(item, member)| match (item, member) {
+                (Item::Cell(cell), Member::Entity(other)) => std::ptr::addr_eq(cell.as_ptr(), Arc::as_ptr(other)),
+                (Item::Row(Some(row)), Member::Row(other)) => row.key == other.key,
+                _ => false,
+            })
+    }
+
     /// Whether some item is a row that is not loaded.
     pub(super) fn has_unloaded(&self) -> bool {
         self.rows > 0 && self.iter().any(Item::is_unloaded)
@@ -199,7 +209,9 @@ impl ItemList {
     pub(super) fn relink(&mut self, graph: &GraphLink) {
         if self.rows > 0 {
             for item in &mut self.items {
-                if let Item::Row(Some(row)) = item {
+                if let Item::Row(Some(row)) = item
+                    && !row.graph.is_same(graph)
+                {
                     row.graph = graph.clone();
                 }
             }
@@ -221,7 +233,8 @@ impl ItemList {
 
     /// Where an item is. Positions grow in the list's order; they have gaps.
     pub(super) fn position(&self, item: &Item) -> Option<usize> {
-        let address = item.address();
+        // Where the entity of a row is has to be looked for, and only matters where there are entities.
+        let address = if self.items.len() > self.rows { item.address() } else { None };
         let key = if self.rows > 0 { item.key() } else { None };
         if let Some(index) = self.index() {
             let cell = address.and_then(|address| index.cells.get(&address));

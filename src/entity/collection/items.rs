@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::item_list::{Item, ItemList};
-use crate::metadata::{Member, PropertyMeta};
+use crate::metadata::{CollectionChanges, Member, PropertyMeta};
 
 /// The items of a collection, and what was done to them.
 #[derive(Clone)]
@@ -42,6 +42,12 @@ pub(super) struct Pending {
 impl Pending {
     const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && !self.cleared && self.arranged.is_none()
+    }
+
+    /// Whether nothing was done but to add what is among these changes, and nothing else is.
+    pub(super) fn only_adds(&self, sent: &CollectionChanges) -> bool {
+        let nothing_else = self.removed.is_empty() && !self.cleared && self.arranged.is_none();
+        nothing_else && sent.removed.is_empty() && !sent.cleared && self.added.is(&sent.added)
     }
 }
 

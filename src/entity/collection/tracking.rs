@@ -212,6 +212,13 @@ impl AnyCollection for Items {
             self.known = Known::Items(Arc::new(list(&sequence.items)));
             return self.keep_arrangement(wanted);
         }
+        // Mostly nothing was done since, and nothing was there before.
+        if self.stored().is_some_and(ItemList::is_empty)
+            && let Some(pending) = self.pending.take_if(|pending| pending.only_adds(sent))
+        {
+            self.known = Known::Items(Arc::new(pending.added));
+            return;
+        }
         let (added, removed) = (list(&sent.added), list(&sent.removed));
         let mut pending = self.pending.take().map(|pending| *pending).unwrap_or_default();
         let wanted = |item: &&Item| {

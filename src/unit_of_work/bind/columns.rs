@@ -43,7 +43,9 @@ impl<'a> Columns<'a> {
                 PropertyDef::Relation(relation) => Source::Relation { property: *property, relation },
             })
         };
-        Self { entity, sources: properties.iter().filter_map(source).collect() }
+        let mut sources = Vec::with_capacity(properties.len());
+        sources.extend(properties.iter().filter_map(source));
+        Self { entity, sources }
     }
 
     /// The types of the columns.

@@ -38,17 +38,17 @@ impl Collector<'_> {
         if role == Role::Nothing || entity.relation_properties.is_empty() {
             return Ok(());
         }
-        let cell = Arc::clone(&self.nodes[index].cell);
         let mut seen = Vec::new();
-        cell.read_sent(self.flush, &mut |view| {
+        self.nodes[index].cell.read_sent(self.flush, &mut |view| {
             let look = |(property, relation): (usize, &RelationDef)| {
                 let value = view.value.property(property);
+                let collection = value.as_collection();
                 // A row that was deleted and is inserted again has lost its links.
                 let is_anew = role == Role::Insert
                     && relation.pivot.is_some()
-                    && value.as_collection().is_some_and(AnyCollection::has_stored);
+                    && collection.is_some_and(AnyCollection::has_stored);
                 // Most collections of most entities have nothing to say.
-                if let Some(collection) = value.as_collection()
+                if let Some(collection) = collection
                     && role != Role::Delete
                     && !is_anew
                     && !collection.is_changed()
@@ -56,12 +56,12 @@ impl Collector<'_> {
                 {
                     return None;
                 }
-                let seen = match (value.as_reference(), value.as_collection()) {
-                    (Some(reference), _) => {
+                let seen = match (collection, value.as_reference()) {
+                    (None, Some(reference)) => {
                         let before = view.baseline.and_then(|baseline| baseline.property(property).as_reference());
                         Seen::Reference(reference.target(), before.map(|reference| reference.target()))
                     }
-                    (_, Some(collection)) => Seen::Collection {
+                    (Some(collection), _) => Seen::Collection {
                         is_foreign: collection.relation().is_none()
                             && view.baseline.is_some_and(|baseline| {
                                 let before = baseline.property(property).as_collection();
@@ -76,6 +76,10 @@ impl Collector<'_> {
             };
             seen.extend(entity.relations().filter_map(look));
         })?;
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let cell = Arc::clone(&self.nodes[index].cell);
         for (property, seen) in seen {
             let Some(relation) = entity.relation(property) else { continue };
             match (role, seen) {
@@ -116,13 +120,14 @@ impl Collector<'_> {
 
     /// Items that were put in by reference are the loaded entities of this graph, where there are any.
     fn localise(&self, relation: &RelationDef, changes: &mut CollectionChanges) {
+        let map = self.graph.map.lock();
         let sequence = changes.sequence.iter_mut().flat_map(|sequence| &mut sequence.items);
         for member in changes.added.iter_mut().chain(&mut changes.removed).chain(sequence) {
-            if let Member::Row(row) = member {
-                *member = match self.graph.find(relation.target, &row.key) {
-                    Some(cell) => Member::Entity(cell),
-                    None => Member::Row(RowLink { graph: self.graph.link().clone(), ..row.clone() }),
-                };
+            let Member::Row(row) = member else { continue };
+            match map.get(relation.target, &row.key) {
+                Some(cell) => *member = Member::Entity(cell),
+                None if row.graph.is_same(self.graph.link()) => {}
+                None => row.graph = self.graph.link().clone(),
             }
         }
     }
@@ -366,17 +371,10 @@ impl Collector<'_> {
         });
         let links = &mut self.links[position].2;
         for item in &changes.added {
-            let pair = pair(item);
-            links.unlinked.remove(&pair);
-            if links.linked.insert(pair.clone()) {
-                links.order.push(pair);
-            }
+            links.changed.insert(pair(item), true);
         }
         for item in &changes.removed {
-            let pair = pair(item);
-            if !links.linked.contains(&pair) && links.unlinked.insert(pair.clone()) {
-                links.order.push(pair);
-            }
+            links.changed.entry(pair(item)).or_insert(false);
         }
         links.placed.extend(placed.iter().map(pair));
         Ok(())

@@ -12,58 +12,24 @@ impl Collector<'_> {
             removal.keys.dedup();
         }
         // Positions first: foreign keys refer to rows that come later.
-        let mut rows = Vec::with_capacity(self.nodes.len());
-        changes.rows.reserve(self.nodes.len());
         let mut inserted = vec![None; self.nodes.len()];
-        for (index, node) in self.nodes.iter().enumerate() {
+        let mut inserts = 0;
+        for (node, position) in self.nodes.iter().zip(&mut inserted) {
             if node.role == Role::Insert {
-                inserted[index] = Some(rows.len());
-                rows.push(index);
-            }
-        }
-        let inserts = rows.len();
-        for (index, node) in self.nodes.iter().enumerate() {
-            if matches!(node.role, Role::Update | Role::Delete) {
-                rows.push(index);
-            }
-        }
-        for (position, index) in rows.into_iter().enumerate() {
-            let overrides = std::mem::take(&mut self.nodes[index].overrides);
-            let rewritten = std::mem::take(&mut self.nodes[index].rewritten);
-            let node = &self.nodes[index];
-            let mut row = RowChange {
-                cell: Arc::clone(&node.cell),
-                entity: node.entity,
-                kind: ChangeKind::Insert,
-                properties: Arc::default(),
-                overrides,
-                targets: Vec::new(),
-                previous: Vec::new(),
-                key: if node.role == Role::Insert { None } else { node.cell.key() },
-                new_key: Vec::new(),
-                scheduled: matches!(node.cell.lifecycle(), Lifecycle::Scheduled | Lifecycle::Removing),
-            };
-            let entity = self.entity(node.entity);
-            match node.role {
-                Role::Insert => self.insertion(entity, &mut row, &inserted)?,
-                Role::Update => {
-                    row.kind = ChangeKind::Update;
-                    self.modification(entity, &mut row, &rewritten, &inserted)?;
+                *position = Some(inserts);
+                inserts += 1;
+                match changes.inserted.iter_mut().find(|(entity, _)| *entity == node.entity) {
+                    Some((_, rows)) => *rows += 1,
+                    None => changes.inserted.push((node.entity, 1)),
                 }
-                Role::Delete => {
-                    row.kind = ChangeKind::Delete;
-                    self.removal(entity, &mut row)?;
-                }
-                Role::Nothing => continue,
-            }
-            debug_assert!(position >= inserts || row.kind == ChangeKind::Insert);
-            if row.kind == ChangeKind::Update && row.properties.is_empty() {
-                changes.unchanged.push(row);
-            } else {
-                changes.rows.push(row);
             }
         }
-        changes.keys = KeyChanges::of(&changes.rows);
+        changes.rows.reserve(self.nodes.len());
+        self.new_rows(&mut changes, &inserted)?;
+        if inserts < self.nodes.len() {
+            self.other_rows(&mut changes, &inserted)?;
+        }
+        changes.inserts_only = changes.rows.len() == inserts;
         let dropped = self.nodes.iter().filter(|node| node.role == Role::Nothing).map(|node| &node.cell);
         changes.dropped = dropped.filter(|cell| cell.lifecycle() == Lifecycle::Scheduled).map(Arc::clone).collect();
         self.finish_links(&mut changes, &inserted);
@@ -71,6 +37,79 @@ impl Collector<'_> {
         changes.removals = self.removals;
         changes.removed_rows = self.removed_rows;
         Ok(changes)
+    }
+
+    /// The rows of nodes that are inserted.
+    fn new_rows(&mut self, changes: &mut ChangeSet, inserted: &[Option<usize>]) -> Result<(), Error> {
+        let mut properties = Vec::new();
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].role == Role::Insert {
+                let row = self.row(index);
+                changes.rows.push(row);
+                // Made where it stays: rows are large.
+                let Some(row) = changes.rows.last_mut() else { continue };
+                let node = &self.nodes[index];
+                self.insertion(self.entity(node.entity), &node.cell, row, inserted, &mut properties)?;
+                row.properties = self.shape(&properties);
+                changes.has_references |= !row.targets.is_empty();
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of nodes that are updated or deleted.
+    fn other_rows(&mut self, changes: &mut ChangeSet, inserted: &[Option<usize>]) -> Result<(), Error> {
+        let mut properties = Vec::new();
+        let mut changes_keys = false;
+        for index in 0..self.nodes.len() {
+            let role = self.nodes[index].role;
+            let kind = match role {
+                Role::Update => ChangeKind::Update,
+                Role::Delete => ChangeKind::Delete,
+                Role::Insert | Role::Nothing => continue,
+            };
+            let rewritten = std::mem::take(&mut self.nodes[index].rewritten);
+            let mut row = self.row(index);
+            row.kind = kind;
+            let node = &self.nodes[index];
+            let entity = self.entity(node.entity);
+            row.key = node.cell.key();
+            if kind == ChangeKind::Delete {
+                self.removal(entity, &node.cell, &mut row)?;
+            } else {
+                self.modification(entity, &node.cell, &mut row, &rewritten, inserted, &mut properties)?;
+                row.properties = self.shape(&properties);
+                if row.properties.is_empty() {
+                    changes.unchanged.push(row);
+                    continue;
+                }
+            }
+            changes.has_references |= !(row.targets.is_empty() && row.previous.is_empty());
+            changes_keys |= !row.new_key.is_empty();
+            changes.rows.push(row);
+        }
+        if changes_keys {
+            changes.keys = KeyChanges::of(&changes.rows);
+        }
+        Ok(())
+    }
+
+    /// The row of a node, as long as nothing is known of it.
+    fn row(&mut self, index: usize) -> RowChange {
+        let overrides = std::mem::take(&mut self.nodes[index].overrides);
+        let node = &self.nodes[index];
+        RowChange {
+            cell: Arc::clone(&node.cell),
+            entity: node.entity,
+            kind: ChangeKind::Insert,
+            properties: Arc::default(),
+            overrides,
+            targets: Vec::new(),
+            previous: Vec::new(),
+            key: None,
+            new_key: Vec::new(),
+            scheduled: matches!(node.cell.lifecycle(), Lifecycle::Scheduled | Lifecycle::Removing),
+        }
     }
 
     /// What a relation is going to refer to.
@@ -152,10 +191,17 @@ impl Collector<'_> {
         Ok(given)
     }
 
-    fn insertion(&mut self, entity: &EntityDef, row: &mut RowChange, inserted: &[Option<usize>]) -> Result<(), Error> {
-        let cell = Arc::clone(&row.cell);
-        let mut properties = std::mem::take(&mut self.scratch);
+    /// Fills the row of a new entity; `properties` are those that it writes.
+    fn insertion(
+        &self,
+        entity: &EntityDef,
+        cell: &Arc<dyn AnyCell>,
+        row: &mut RowChange,
+        inserted: &[Option<usize>],
+        properties: &mut Vec<u16>,
+    ) -> Result<(), Error> {
         properties.clear();
+        properties.reserve(entity.properties.len());
         let mut failure = None;
         cell.read_sent(self.flush, &mut |view| {
             for (number, property) in (0_u16..).zip(&entity.properties) {
@@ -187,24 +233,23 @@ impl Collector<'_> {
                     PropertyDef::Relation(_) => {}
                 }
             }
-            row.key = known_key(entity, row, &properties, &view);
+            row.key = known_key(entity, row, properties, &view);
         })?;
-        row.properties = self.shape(&properties);
-        self.scratch = properties;
         failure.map_or(Ok(()), Err)
     }
 
+    /// Fills the row of an entity that may have changed; `properties` are those that have.
     fn modification(
-        &mut self,
+        &self,
         entity: &EntityDef,
+        cell: &Arc<dyn AnyCell>,
         row: &mut RowChange,
         rewritten: &[u16],
         inserted: &[Option<usize>],
+        properties: &mut Vec<u16>,
     ) -> Result<(), Error> {
-        let cell = Arc::clone(&row.cell);
-        let mut properties = std::mem::take(&mut self.scratch);
         properties.clear();
-        let compared = self.read(&cell, |view| -> Result<(), Error> {
+        let compared = self.read(cell, |view| -> Result<(), Error> {
             for (index, property) in entity.properties.iter().enumerate() {
                 let Ok(number) = u16::try_from(index) else { continue };
                 let value = view.value.property(index);
@@ -244,22 +289,19 @@ impl Collector<'_> {
                 }
             }
             if !properties.is_empty() {
-                on_update(entity, &mut properties, row);
+                on_update(entity, properties, row);
             }
             Ok(())
         })?;
-        row.properties = self.shape(&properties);
-        self.scratch = properties;
         compared.unwrap_or(Ok(()))
     }
 
     /// What the row refers to as long as it is there: that is deleted behind it.
-    fn removal(&self, entity: &EntityDef, row: &mut RowChange) -> Result<(), Error> {
+    fn removal(&self, entity: &EntityDef, cell: &Arc<dyn AnyCell>, row: &mut RowChange) -> Result<(), Error> {
         if !entity.relations().any(|(_, relation)| relation.is_owning_to_one()) {
             return Ok(());
         }
-        let cell = Arc::clone(&row.cell);
-        self.read(&cell, |view| {
+        self.read(cell, |view| {
             let held = view.baseline.unwrap_or(view.value);
             for (index, _) in entity.relations().filter(|(_, relation)| relation.is_owning_to_one()) {
                 let target = held.property(index).as_reference().map(|reference| reference.target());
@@ -315,19 +357,17 @@ impl Collector<'_> {
             let mut placed = FxHashSet::default();
             for pair in &pending.placed {
                 // What the other side takes out is not put in again, because it would only move.
-                let stays = pending.linked.contains(pair) || !pending.unlinked.contains(pair);
+                let stays = pending.changed.get(pair) != Some(&false);
                 if stays && placed.insert(pair) {
                     link.placed.extend(ends(pair));
                 }
             }
-            for pair in pending.order.iter().filter(|pair| !placed.contains(pair)) {
+            for (pair, is_linked) in pending.changed.iter().filter(|(pair, _)| !placed.contains(pair)) {
                 let Some((one, two)) = ends(pair) else { continue };
-                if pending.linked.contains(pair) {
+                if *is_linked {
                     link.linked.push((one, two));
-                } else if pending.unlinked.contains(pair)
-                    // A row that is inserted has no links to lose.
-                    && matches!((&one, &two), (LinkEnd::Key(_), LinkEnd::Key(_)))
-                {
+                // A row that is inserted has no links to lose.
+                } else if let (LinkEnd::Key(_), LinkEnd::Key(_)) = (&one, &two) {
                     link.unlinked.push((one, two));
                 }
             }

@@ -110,14 +110,16 @@ impl Collector<'_> {
 
     /// What was removed by reference. One that was loaded since is removed like any other entity.
     pub(super) fn remove_rows(&mut self) -> Result<(), Error> {
-        for (entity, key) in self.removed_rows.clone() {
-            match self.graph.find(entity, &key) {
+        let rows = std::mem::take(&mut self.removed_rows);
+        for (entity, key) in &rows {
+            match self.graph.find(*entity, key) {
                 Some(cell) => {
                     self.add(&cell, Role::Delete)?;
                 }
-                None => self.remove_row(entity, key),
+                None => self.remove_row(*entity, key.clone()),
             }
         }
+        self.removed_rows = rows;
         Ok(())
     }
 

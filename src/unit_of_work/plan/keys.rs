@@ -46,9 +46,10 @@ fn is_beyond(entity: &EntityDef, row: &RowChange) -> bool {
 /// statement could not be told apart by theirs.
 pub(super) fn allocations(metadata: &Metadata, changes: &ChangeSet, facts: &dyn KeyFacts) -> Vec<Allocation> {
     let has_references = changes.links.iter().any(|link| !link.linked.is_empty())
-        || changes.rows.iter().any(|row| row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_))));
+        || changes.has_references
+            && changes.rows.iter().any(|row| row.targets.iter().any(|(_, target)| matches!(target, Target::Row(_))));
     let unpaired = |entity: usize| metadata.entities[entity].identity.is_none() || !facts.is_ordered(entity);
-    if !has_references && !changes.rows.iter().any(|row| row.kind == ChangeKind::Insert && unpaired(row.entity)) {
+    if !has_references && !changes.inserted.iter().any(|(entity, _)| unpaired(*entity)) {
         return Vec::new();
     }
     let mut by_entity: FxHashMap<usize, Allocation> = FxHashMap::default();

@@ -69,7 +69,7 @@ pub(super) fn conflicts(metadata: &Metadata, changes: &ChangeSet) -> Result<Conf
         of_removal(&metadata.entities[removal.entity], position, &removal.keys, changes, &mut conflicts);
     }
     // Most flushes only insert.
-    if changes.rows.iter().all(|row| row.kind == ChangeKind::Insert) {
+    if changes.inserts_only {
         return Ok(conflicts);
     }
     let mut by_entity: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
