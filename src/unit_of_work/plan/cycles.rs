@@ -31,6 +31,7 @@ impl Rows<'_, '_> {
                 // What was done about another one may have broken it.
                 let is_broken = circle.iter().any(|edge| !self.edges[*edge].holds);
                 let eased = is_broken
+                    || self.lift_barriers(&circle)
                     || self.defer(&circle)
                         | self.park(&circle, &mut parked, |cause| matches!(cause, Cause::Unique(_) | Cause::Likely(_)))
                     || self.give_up(&circle)
