@@ -67,7 +67,7 @@ pub enum Error {
     /// Rows exchange the values of a unique constraint in one flush, in a circle, and none of them can let go first: the
     /// columns must not be NULL, and the constraint is not deferrable (rule C8). Nothing was sent. Declare it `deferrable`, or flush in between
     /// with another value.
-    #[error("rows exchange values of the unique constraint {constraint}: {}; declare it deferrable, or flush one of them with another value first", entities.join(", "))]
+    #[error("rows exchange values of the unique constraint {constraint}: {}; declare it deferrable (an index with a condition or an expression cannot be), or flush one of them with another value first", entities.join(", "))]
     UnresolvableUniqueSwap {
         /// The constraint's name.
         constraint: String,

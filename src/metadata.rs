@@ -7,6 +7,8 @@ mod definition;
 mod describe;
 mod discovery;
 mod enums;
+mod expressions;
+pub(crate) mod lexer;
 mod naming;
 mod object;
 mod property;

@@ -187,8 +187,14 @@ fn check_set_null(relation: &Relation, errors: &Errors) {
 /// An index is over columns of the table.
 fn check_index(entity: &Entity, index: &Index, errors: &Errors) {
     let attribute = if index.unique { "unique" } else { "index" };
-    if index.fields.is_empty() {
-        errors.push(index.span, format!("#[{attribute}] needs the names of fields: #[{attribute}(one, two)]"));
+    if index.fields.is_empty() && index.expressions.as_ref().is_some_and(Vec::is_empty) {
+        errors.push(
+            index.span,
+            format!(
+                "#[{attribute}] needs the names of fields, or an expression: #[{attribute}(one, two)], \
+                 #[{attribute}(expression = \"lower(one)\")]"
+            ),
+        );
     }
     for name in &index.fields {
         match entity.fields.iter().find(|field| name.unraw() == field.name()) {

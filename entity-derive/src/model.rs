@@ -23,6 +23,8 @@ pub struct Index {
     pub span: Span,
     pub unique: bool,
     pub fields: Vec<Ident>,
+    /// SQL behind the fields. `None` if it was wrong, and is reported already.
+    pub expressions: Option<Vec<LitStr>>,
     pub name: Option<LitStr>,
     pub predicate: Option<LitStr>,
     pub deferrable: Option<&'static str>,

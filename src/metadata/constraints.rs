@@ -106,8 +106,18 @@ pub(super) fn constraint_owners(entities: &[EntityDef], naming: &dyn NamingStrat
         let own_name = fit_identifier(naming.constraint_name(table, &[], "pkey"));
         add(schema, table, [own_name, format!("{table}_pkey")], owner(key_properties, key));
         for index in entity.indexes.iter().filter(|index| index.unique) {
-            let names = [index.name.clone(), by_server(&index.columns, "key")];
-            add(schema, table, names, owner(index.properties.clone(), index.columns.clone()));
+            let (mut properties, mut columns) = (index.properties.clone(), index.columns.clone());
+            for property in index.expressions.iter().flat_map(|expression| &expression.properties) {
+                let name = entity.property_name(*property);
+                if !properties.contains(&name) {
+                    properties.push(name);
+                    columns.extend(entity.columns_of(&[name]));
+                }
+            }
+            // Of expressions the server makes other names.
+            let made = index.expressions.is_empty().then(|| by_server(&index.columns, "key"));
+            let names = [index.name.clone(), made.unwrap_or_else(|| index.name.clone())];
+            add(schema, table, names, owner(properties, columns));
         }
         for check in &entity.checks {
             let names = [check.name.clone(), check.name.clone()];

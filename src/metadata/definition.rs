@@ -26,7 +26,7 @@ pub struct EntityMeta {
     /// Columns and relations, in the order of the struct's fields. The position is the index that
     /// `Entity::property_at` takes.
     pub properties: &'static [PropertyMeta],
-    /// Indexes and unique constraints of several columns.
+    /// Indexes and unique constraints of several columns, or of expressions.
     pub indexes: &'static [IndexMeta],
     /// Check constraints of the table.
     pub checks: &'static [CheckMeta],
@@ -239,13 +239,15 @@ pub struct RelationMeta {
     pub fixed_order_column: Option<&'static str>,
 }
 
-/// An index or a unique constraint of several properties.
+/// An index or a unique constraint of properties and expressions.
 #[derive(Debug)]
 pub struct IndexMeta {
     /// The name, where it was given.
     pub name: Option<&'static str>,
     /// The fields, in order.
     pub properties: &'static [&'static str],
+    /// Expressions behind them, in SQL.
+    pub expressions: &'static [&'static str],
     /// Whether it is a unique constraint.
     pub unique: bool,
     /// For a unique constraint: `deferrable` or `initially deferred`.

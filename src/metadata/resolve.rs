@@ -10,10 +10,11 @@ use rustc_hash::FxHashMap;
 use super::constraints::{ConstraintOwners, constraint_owners};
 use super::definition::{ColumnMeta, EntityMeta, PropertyKind, PropertyMeta, RelationKind, RelationMeta};
 use super::enums;
+use super::expressions;
 use super::naming::{NamingStrategy, fit_identifier};
 use super::resolved::{
-    CheckCondition, CheckDef, ColumnDef, EntityDef, EnumDef, IndexDef, KeyColumnDef, PivotDef, PropertyDef,
-    RelationDef, SqlType,
+    CheckCondition, CheckDef, ColumnDef, EntityDef, EnumDef, ExpressionDef, IndexDef, KeyColumnDef, PivotDef,
+    PropertyDef, RelationDef, SqlType,
 };
 use super::{discovery, validate};
 use crate::error::Error;
@@ -309,10 +310,16 @@ impl Resolver<'_> {
         for index in entity.meta.indexes {
             let columns = entity.columns_of(index.properties);
             let suffix = if index.unique { "unique" } else { "index" };
+            // Of expressions a name is made when the others are known.
+            let made =
+                || if index.expressions.is_empty() { self.name(&table, &columns, suffix) } else { String::new() };
+            let expressions = index.expressions.iter();
+            let expressions = expressions.map(|&text| ExpressionDef { text, properties: entity.mentioned_in(text) });
             indexes.push(IndexDef {
-                name: index.name.map_or_else(|| self.name(&table, &columns, suffix), str::to_owned),
+                name: index.name.map_or_else(made, str::to_owned),
                 columns,
                 properties: index.properties.to_vec(),
+                expressions: expressions.collect(),
                 unique: index.unique,
                 deferrable: index.deferrable,
                 predicate: index.predicate,
@@ -344,6 +351,7 @@ impl Resolver<'_> {
                     name: name_of,
                     columns: columns.clone(),
                     properties: vec![name],
+                    expressions: Vec::new(),
                     unique,
                     deferrable: None,
                     predicate: None,
@@ -369,6 +377,7 @@ impl Resolver<'_> {
                 properties: Vec::new(),
             });
         }
+        expressions::name_indexes(&mut indexes, |parts, suffix| self.name(&table, parts, suffix));
         entity.indexes = indexes;
         entity.checks = checks;
     }

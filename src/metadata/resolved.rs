@@ -138,9 +138,28 @@ pub(crate) struct IndexDef {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
     pub(crate) properties: Vec<&'static str>,
+    /// What it is made of behind the columns.
+    pub(crate) expressions: Vec<ExpressionDef>,
     pub(crate) unique: bool,
     pub(crate) deferrable: Option<&'static str>,
     pub(crate) predicate: Option<&'static str>,
+}
+
+impl IndexDef {
+    /// Whether rows with the same values in the columns are one row (of those that meet the condition): a unique index with
+    /// expressions says nothing of its columns alone.
+    pub(crate) fn is_unique_by_columns(&self) -> bool {
+        self.unique && self.expressions.is_empty()
+    }
+}
+
+/// An expression that an index is made of.
+#[derive(Debug)]
+pub(crate) struct ExpressionDef {
+    /// SQL that was written by hand.
+    pub(crate) text: &'static str,
+    /// The properties whose columns it mentions. Empty if none was recognised: then it may be any.
+    pub(crate) properties: Vec<usize>,
 }
 
 /// What a check constraint checks.

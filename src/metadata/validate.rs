@@ -328,8 +328,10 @@ fn ordered_pivot_entity(here: &str, mapped: &EntityDef, pivot: &PivotDef, order:
     let pair: FxHashSet<&str> = pivot.join.iter().chain(&pivot.inverse_join).map(|part| part.name.as_str()).collect();
     let is_pair = |columns: &mut dyn Iterator<Item = &str>| columns.collect::<FxHashSet<&str>>() == pair;
     let is_key = is_pair(&mut mapped.key.iter().map(|column| column.name.as_str()));
-    let mut unique =
-        mapped.indexes.iter().filter(|index| index.unique && index.predicate.is_none() && index.deferrable.is_none());
+    let mut unique = mapped
+        .indexes
+        .iter()
+        .filter(|index| index.is_unique_by_columns() && index.predicate.is_none() && index.deferrable.is_none());
     if !is_key && !unique.any(|index| is_pair(&mut index.columns.iter().map(String::as_str))) {
         problems.push(format!(
             "{here} has a fixed_order, but {} does not say that each pair is linked once: add #[unique(…)] over its two \

@@ -6,7 +6,8 @@ use super::expr::Expr;
 use super::order::Order;
 use crate::entity::Entity;
 use crate::metadata::ColumnType;
-use crate::sql::{Bound, Expression, Piece, Term, Token, ends_in_comment, token};
+use crate::metadata::lexer::{Token, ends_in_comment, token};
+use crate::sql::{Bound, Expression, Piece, Term};
 use crate::types::ScalarType;
 
 /// A piece of SQL, made by [`raw`].

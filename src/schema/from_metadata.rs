@@ -164,9 +164,9 @@ fn relation_foreign_key(
     }
 }
 
-/// A unique constraint has no condition: with one, it is a unique index.
+/// A unique constraint has no condition and no expressions: with one, it is a unique index.
 fn add_index(table: &mut Table, index: &IndexDef) {
-    if index.unique && index.predicate.is_none() {
+    if index.is_unique_by_columns() && index.predicate.is_none() {
         table.unique_constraints.push(UniqueConstraint {
             name: index.name.clone(),
             columns: index.columns.clone(),
@@ -176,6 +176,7 @@ fn add_index(table: &mut Table, index: &IndexDef) {
         table.indexes.push(Index {
             name: index.name.clone(),
             columns: index.columns.clone(),
+            expressions: index.expressions.iter().map(|expression| expression.text.to_owned()).collect(),
             unique: index.unique,
             predicate: owned(index.predicate),
         });
@@ -221,6 +222,7 @@ fn pivot_table(metadata: &Metadata, owner: &EntityDef, target: &EntityDef, pivot
     table.indexes.push(Index {
         name: metadata.index_name(&pivot.table, &pivot.inverse_join),
         columns: names(&pivot.inverse_join),
+        expressions: Vec::new(),
         unique: false,
         predicate: None,
     });

@@ -125,6 +125,8 @@ impl ForeignKey {
 pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) columns: Vec<String>,
+    /// SQL expressions behind the columns.
+    pub(crate) expressions: Vec<String>,
     pub(crate) unique: bool,
     /// An SQL condition: only these rows are in the index.
     pub(crate) predicate: Option<String>,

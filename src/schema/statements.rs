@@ -60,8 +60,8 @@ fn add_foreign_keys(table: &Table, statements: &mut Vec<String>) {
 fn create_indexes(table: &Table, statements: &mut Vec<String>) {
     for index in &table.indexes {
         let predicate = index.predicate.as_deref();
-        let name = table.qualified_name();
-        statements.push(ddl::create_index(name, &index.name, &index.columns, index.unique, predicate));
+        let parts = ddl::index_parts(&index.columns, &index.expressions);
+        statements.push(ddl::create_index(table.qualified_name(), &index.name, &parts, index.unique, predicate));
     }
 }
 
@@ -113,6 +113,7 @@ mod tests {
             indexes: vec![Index {
                 name: format!("{name}_index"),
                 columns: vec!["other_id".to_owned()],
+                expressions: vec!["abs(id)".to_owned()],
                 unique: false,
                 predicate: Some("id > 5".to_owned()),
             }],

@@ -219,11 +219,26 @@ pub(crate) fn add_constraint(table: TableName<'_>, name: &str, definition: &str)
     text
 }
 
-/// Makes an index, of the rows that meet `predicate` where there is one.
+/// What an index is made of: columns, and expressions behind them.
+pub(crate) fn index_parts(columns: &[String], expressions: &[String]) -> String {
+    let mut text = String::new();
+    push_list(&mut text, columns, |text, column| push_identifier(text, column));
+    for expression in expressions {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push('(');
+        text.push_str(expression);
+        text.push(')');
+    }
+    text
+}
+
+/// Makes an index, of the rows that meet `predicate` where there is one. `parts` are made by [`index_parts`].
 pub(crate) fn create_index(
     table: TableName<'_>,
     name: &str,
-    columns: &[String],
+    parts: &str,
     unique: bool,
     predicate: Option<&str>,
 ) -> String {
@@ -231,8 +246,9 @@ pub(crate) fn create_index(
     push_identifier(&mut text, name);
     text.push_str(" ON ");
     table.push(&mut text);
-    text.push(' ');
-    push_columns(&mut text, columns);
+    text.push_str(" (");
+    text.push_str(parts);
+    text.push(')');
     if let Some(predicate) = predicate {
         text.push_str(" WHERE ");
         text.push_str(predicate);
@@ -329,9 +345,15 @@ mod tests {
     #[test]
     fn names_are_quoted() {
         let table = TableName { schema: Some("a"), name: "b\"c" };
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let parts = |columns: &[&str], expressions: &[&str]| index_parts(&owned(columns), &owned(expressions));
         assert_eq!(
-            create_index(table, "d", &["e".to_owned(), "f".to_owned()], true, Some("e > 0")),
-            "CREATE UNIQUE INDEX \"d\" ON \"a\".\"b\"\"c\" (\"e\", \"f\") WHERE e > 0"
+            create_index(table, "d", &parts(&["e", "f"], &["lower(g)", "h || i"]), true, Some("e > 0")),
+            "CREATE UNIQUE INDEX \"d\" ON \"a\".\"b\"\"c\" (\"e\", \"f\", (lower(g)), (h || i)) WHERE e > 0"
+        );
+        assert_eq!(
+            create_index(table, "d", &parts(&[], &["lower(g)"]), false, None),
+            "CREATE INDEX \"d\" ON \"a\".\"b\"\"c\" ((lower(g)))"
         );
         assert_eq!(comment_on_column(table, "e", "it's"), "COMMENT ON COLUMN \"a\".\"b\"\"c\".\"e\" IS 'it''s'");
     }

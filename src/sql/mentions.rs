@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashSet;
 
-use super::lexer::{Token, token};
+use crate::metadata::lexer::{Token, name, token};
 
 /// The names in a statement that may be tables, each with what stands before its period.
 pub(crate) struct Mentions<'t> {
@@ -25,19 +25,14 @@ impl<'t> Mentions<'t> {
         while let Some((found, length)) = token(rest) {
             let (piece, behind) = rest.split_at(length);
             rest = behind;
-            let name = match found {
-                // They may stand around a period.
-                Token::Blank | Token::LineComment | Token::BlockComment => continue,
-                Token::QuotedName => unquoted(piece),
-                Token::Word if !piece.starts_with(|letter: char| letter.is_ascii_digit()) => folded(piece),
-                Token::Other if piece == "." && before.is_some() => {
-                    is_part = true;
-                    continue;
+            let Some(name) = name(found, piece) else {
+                match found {
+                    // They may stand around a period.
+                    Token::Blank | Token::LineComment | Token::BlockComment => {}
+                    Token::Other if piece == "." && before.is_some() => is_part = true,
+                    _ => (before, is_part) = (None, false),
                 }
-                _ => {
-                    (before, is_part) = (None, false);
-                    continue;
-                }
+                continue;
             };
             let qualifier = if is_part { before.take() } else { None };
             before = Some(name.clone());
@@ -79,18 +74,6 @@ impl Mentions<'_> {
         };
         MOVING.iter().copied().find(|name| has(None, name) || has(Some("pg_catalog"), name))
     }
-}
-
-/// A name without quotes: the server takes it in small letters.
-fn folded(name: &str) -> Cow<'_, str> {
-    if name.contains(char::is_uppercase) { Cow::Owned(name.to_lowercase()) } else { Cow::Borrowed(name) }
-}
-
-/// A quoted name, without its quotes.
-fn unquoted(quoted: &str) -> Cow<'_, str> {
-    let name = quoted.strip_prefix('"').unwrap_or(quoted);
-    let name = name.strip_suffix('"').unwrap_or(name);
-    if name.contains('"') { Cow::Owned(name.replace("\"\"", "\"")) } else { Cow::Borrowed(name) }
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use std::fmt::Write as _;
 
 use super::condition::Writer;
 use super::identifier::{push_column, push_list};
-use super::lexer::{Token, token};
 use super::parameter::{Param, Statement};
 use super::select::ROOT;
 use super::shape::Shape;
 use super::view::View;
 use crate::error::Error;
 use crate::metadata::EntityDef;
+use crate::metadata::lexer::{Token, token};
 use crate::types::{ConversionError, PgType};
 
 /// What stands in a text.

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::metadata::{EntityDef, Metadata};
 use crate::types::Key;
 
+mod barriers;
 mod cycles;
+mod expressions;
 mod keys;
 mod postponed;
 mod predicate;
@@ -20,6 +22,7 @@ mod queue;
 mod rekeying;
 mod rows;
 mod slots;
+mod values;
 
 pub(crate) use keys::{Allocation, KeyFacts};
 
@@ -146,7 +149,7 @@ struct Group {
     rank: usize,
     entity: usize,
     properties: Vec<u16>,
-    /// Pivot rows: which.
+    /// Pivot rows, or a barrier: which.
     link: usize,
     /// Rows that were removed by reference: which.
     removal: Option<usize>,
@@ -155,6 +158,8 @@ struct Group {
 /// In which order statements are sent, where nothing else decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
+    /// Nothing is sent: what is to be behind it may come.
+    Barrier,
     /// What has to come before a row that takes a unique value.
     EarlyClear,
     EarlyUnlink,
@@ -340,6 +345,7 @@ impl<'a> Planner<'a> {
             return statements.push(PlannedStatement::DeleteRows { removal });
         }
         match phase {
+            Phase::Barrier => {}
             Phase::Insert => self.push_insert(entity, properties, rows, statements),
             Phase::EarlyUpdate | Phase::Update => {
                 self.sort_by_key(&mut rows);

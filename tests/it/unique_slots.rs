@@ -6,6 +6,7 @@ use howdah::prelude::*;
 mod children;
 mod conditions;
 mod exchanges;
+mod expressions;
 
 #[derive(Entity, Clone, Debug)]
 pub struct Member {

@@ -10,6 +10,8 @@ use howdah::{ColumnMeta, PropertyMeta, RelationKind, RelationMeta};
 #[index(properties(email))]
 #[unique(email, username, deferrable)]
 #[unique(age, where = "age > 3")]
+#[unique(age, expression = "lower(login)", expression = "email || 'x'", name = "logins")]
+#[index(expression = "lower(email)")]
 #[check("age > 0")]
 #[check("length(email) > 3", name = "long_email")]
 pub struct User {
@@ -101,6 +103,9 @@ fn main() {
     assert_eq!(indexes[0], (Some("users_by_age"), &["username", "age"][..], false));
     assert_eq!(indexes[1], (None, &["email"][..], false));
     assert_eq!(indexes[2], (None, &["email", "username"][..], true));
+    assert_eq!(user.indexes[4].expressions, ["lower(login)", "email || 'x'"]);
+    assert_eq!((user.indexes[4].unique, user.indexes[4].name), (true, Some("logins")));
+    assert_eq!((user.indexes[5].expressions, user.indexes[5].unique), (&["lower(email)"][..], false));
     assert_eq!(user.indexes[0].predicate, Some("age > 3"));
     assert_eq!(user.indexes[2].deferrable, Some("initially immediate"));
     let checks: Vec<_> = user.checks.iter().map(|check| (check.name, check.expression)).collect();

@@ -60,10 +60,13 @@ impl<'e> Arguments<'e> {
     fn add(&mut self, argument: Argument) {
         if let Some(name) = &argument.name {
             let is_flag = matches!(argument.value, Value::Flag);
-            let twice = self
-                .list
-                .iter()
-                .any(|other| other.name.as_ref() == Some(name) && matches!(other.value, Value::Flag) == is_flag);
+            // An index is made of any number of expressions.
+            let is_listed = name == "expression" && !is_flag;
+            let twice = !is_listed
+                && self
+                    .list
+                    .iter()
+                    .any(|other| other.name.as_ref() == Some(name) && matches!(other.value, Value::Flag) == is_flag);
             if twice {
                 return self.errors.push(argument.span, format!("`{name}` is given twice: keep one"));
             }
@@ -121,6 +124,18 @@ impl<'e> Arguments<'e> {
     pub fn valued_string(&mut self, name: &str) -> Option<LitStr> {
         let argument = self.take_valued(name)?;
         self.string_in(name, &argument)
+    }
+
+    /// All of `name = "…"`, in order. `None` if one of them is wrong.
+    pub fn valued_strings(&mut self, name: &str) -> Option<Vec<LitStr>> {
+        let mut texts = Some(Vec::new());
+        while let Some(argument) = self.take_valued(name) {
+            match (&mut texts, self.string_in(name, &argument)) {
+                (Some(texts), Some(text)) => texts.push(text),
+                _ => texts = None,
+            }
+        }
+        texts
     }
 
     fn string_in(&self, name: &str, argument: &Argument) -> Option<LitStr> {

@@ -30,21 +30,27 @@ pub fn entity(mut arguments: Arguments<'_>) -> EntityOptions {
     options
 }
 
-/// Reads `#[index(…)]` or `#[unique(…)]`: the names of the fields, and options.
+/// Reads `#[index(…)]` or `#[unique(…)]`: the names of the fields, expressions, and options.
 pub fn index(mut arguments: Arguments<'_>, unique: bool, span: Span) -> Index {
     let listed = arguments.valued_words("properties");
     let name = arguments.valued_string("name");
     let predicate = arguments.valued_string("where");
     let when = if unique { deferrable(&mut arguments) } else { None };
-    if let (Some(predicate), Some(_)) = (&predicate, when) {
-        let message =
-            "only a constraint can be deferrable, and a constraint has no condition: leave out `deferrable` or `where`";
-        arguments.report(predicate.span(), message);
+    let expressions = arguments.valued_strings("expression");
+    if when.is_some() {
+        let rule = "only a constraint can be deferrable, and a constraint has no";
+        if let Some(predicate) = &predicate {
+            arguments.report(predicate.span(), format!("{rule} condition: leave out `deferrable` or `where`"));
+        }
+        if let Some(expression) = expressions.iter().flatten().next() {
+            arguments.report(expression.span(), format!("{rule} expressions: leave out `deferrable` or `expression`"));
+        }
     }
     let mut fields = listed.unwrap_or_default();
     fields.extend(arguments.remaining_flags());
-    arguments.finish(if unique { &["name", "where", "deferrable"] } else { &["name", "where"] });
-    Index { span, unique, fields, name, predicate, deferrable: when }
+    let known = ["expression", "name", "where", "deferrable"];
+    arguments.finish(if unique { &known } else { &known[..3] });
+    Index { span, unique, fields, expressions, name, predicate, deferrable: when }
 }
 
 /// Reads `#[check("…")]`. `None` if there is no condition.

@@ -58,6 +58,7 @@ fn options(entity: &Entity) -> TokenStream {
 fn index(index: &Index) -> TokenStream {
     let name = optional(index.name.as_ref());
     let fields = index.fields.iter().map(|field| syn::ext::IdentExt::unraw(field).to_string());
+    let expressions = index.expressions.iter().flatten();
     let unique = index.unique;
     let deferrable = optional(index.deferrable);
     let predicate = optional(index.predicate.as_ref());
@@ -65,6 +66,7 @@ fn index(index: &Index) -> TokenStream {
         __h::IndexMeta {
             name: #name,
             properties: &[#(#fields),*],
+            expressions: &[#(#expressions),*],
             unique: #unique,
             deferrable: #deferrable,
             predicate: #predicate,

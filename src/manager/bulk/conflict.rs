@@ -135,7 +135,7 @@ impl UpsertPlan {
     fn default_target(&self, entity: &EntityDef, shapes: &[Shape], has_keys: bool) -> Result<ConflictTarget, Error> {
         let key = has_keys.then(|| key_of(entity));
         let constraints = entity.indexes.iter().filter(|index| index.predicate.is_none() && index.deferrable.is_none());
-        let unique = constraints.filter(|index| index.unique).map(|index| properties_of(entity, index));
+        let unique = constraints.filter(|index| index.is_unique_by_columns()).map(|index| properties_of(entity, index));
         let found = key.into_iter().chain(unique).find(|properties| self.without_value(shapes, properties).is_none());
         let missing = || {
             let message = format!(
@@ -211,8 +211,8 @@ pub(in crate::manager) fn target_of(entity: &EntityDef, properties: Vec<u16>) ->
     if same(&key_of(entity)) {
         return Ok(ConflictTarget { properties, predicate: None });
     }
-    let known: Vec<&IndexDef> =
-        entity.indexes.iter().filter(|index| index.unique && same(&properties_of(entity, index))).collect();
+    let unique = entity.indexes.iter().filter(|index| index.is_unique_by_columns());
+    let known: Vec<&IndexDef> = unique.filter(|index| same(&properties_of(entity, index))).collect();
     match known.iter().find(|index| index.deferrable.is_none()) {
         Some(index) => {
             let of_all = known.iter().any(|other| other.predicate.is_none() && other.deferrable.is_none());
@@ -238,6 +238,13 @@ fn target_named(entity: &EntityDef, name: &str) -> Result<ConflictTarget, Error>
         );
         return Err(Error::validation(entity.meta.name, message));
     };
+    if !index.is_unique_by_columns() {
+        let message = format!(
+            "{name} is a unique index over expressions, and a conflict is found by fields: name those of the key, or of \
+             another unique constraint or index"
+        );
+        return Err(Error::validation(entity.meta.name, message));
+    }
     if index.deferrable.is_some() {
         return Err(deferrable(entity, index));
     }

@@ -31,10 +31,12 @@ impl Rows<'_, '_> {
                 // What was done about another one may have broken it.
                 let is_broken = circle.iter().any(|edge| !self.edges[*edge].holds);
                 let eased = is_broken
+                    || self.lift_barriers(&circle)
                     || self.defer(&circle)
                         | self.park(&circle, &mut parked, |cause| matches!(cause, Cause::Unique(_) | Cause::Likely(_)))
-                    || self.give_up(&circle)
+                    || self.give_up(&circle, |cause| matches!(cause, Cause::Deferred | Cause::Rekeyed))
                     || self.park(&circle, &mut parked, |cause| cause == Cause::Reference)
+                    || self.give_up(&circle, |cause| matches!(cause, Cause::Likely(_)))
                     || self.advance(&circle)
                     || self.postpone_some(&circle);
                 if !eased {
@@ -189,13 +191,12 @@ impl Rows<'_, '_> {
     }
 
     /// Does without an order that would be better.
-    fn give_up(&mut self, circle: &[usize]) -> bool {
+    fn give_up(&mut self, circle: &[usize], is_dispensable: impl Fn(Cause) -> bool) -> bool {
         let mut done = false;
         for edge in circle {
-            if matches!(self.edges[*edge].cause, Cause::Likely(_) | Cause::Deferred | Cause::Rekeyed)
-                && self.edges[*edge].holds
-            {
-                self.edges[*edge].holds = false;
+            let edge = &mut self.edges[*edge];
+            if edge.holds && is_dispensable(edge.cause) {
+                edge.holds = false;
                 done = true;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! What is not understood is not guessed: then it is only likely that a row is under the index.
 
-use crate::metadata::{EntityDef, PropertyDef};
+use crate::metadata::EntityDef;
 
 /// What a row has in a column.
 pub(super) enum Held {
@@ -106,12 +106,7 @@ fn term(entity: &EntityDef, words: &[String]) -> Option<Term> {
         .map(|word| if word.starts_with('\'') { word.clone() } else { word.to_ascii_lowercase() })
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let column = |name: &str| {
-        entity.properties.iter().position(|property| match property {
-            PropertyDef::Column(column) => column.name == name,
-            PropertyDef::Relation(relation) => relation.columns.iter().any(|column| column.name == name),
-        })
-    };
+    let column = |name: &str| entity.property_of_column(name);
     let boolean = |name: &str, value: bool| {
         let property = column(name)?;
         let is_boolean = entity.column(property)?.meta.pg.name == "bool";

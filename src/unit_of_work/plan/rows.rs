@@ -51,7 +51,8 @@ pub(super) struct Edge {
 pub(super) struct Rows<'p, 'a> {
     pub(super) planner: &'p Planner<'a>,
     pub(super) constraints: Vec<Constraint>,
-    /// By node: the statement that it is part of. The first nodes are the rows of the change set.
+    /// By node: the statement that it is part of. The first nodes are the rows of the change set; behind them come pivot
+    /// statements, then barriers.
     pub(super) groups: Vec<Group>,
     pub(super) edges: Vec<Edge>,
     /// By node: positions of the edges that lead away from it.
@@ -110,6 +111,8 @@ pub(super) fn by_row(planner: &Planner<'_>, conflicts: Conflicts) -> Result<Vec<
     rows.references()?;
     rows.key_changes();
     rows.pivots();
+    // Not before: what the others look at are pivot statements.
+    rows.barriers(&conflicts.barriers);
     rows.resolve()?;
     rows.bring_forward();
     rows.fill_queue();

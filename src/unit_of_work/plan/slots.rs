@@ -1,12 +1,17 @@
 //! Unique values that pass from one row to another in one flush (rules C6, C8): who has to let go before whom.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::barriers::{Barrier, Passing};
+use super::expressions::{self, Part, PartUse};
 use super::predicate::{Held, Predicate};
+use super::values::{fold, fold_loosely, new_part, old_part};
 use crate::error::Error;
-use crate::metadata::{EntityDef, EntityObject, EntityView, IndexDef, Metadata, PropertyDef, ReferenceTarget};
+use crate::metadata::{EntityDef, IndexDef, Metadata, PropertyDef};
 use crate::types::Key;
-use crate::unit_of_work::change_set::{ChangeKind, ChangeSet, Override, RowChange, Target};
+use crate::unit_of_work::change_set::{ChangeKind, ChangeSet, RowChange, Target};
 use crate::unit_of_work::key_changes::NewPart;
 
 /// A unique constraint or index whose values pass on.
@@ -28,8 +33,8 @@ pub(super) struct Handover {
     pub(super) to: usize,
     /// Position among the constraints.
     pub(super) constraint: usize,
-    /// Whether it is sure that the values are the same and that both rows are under the constraint. A condition that is not
-    /// understood, or a type with an equality of its own, only makes it likely.
+    /// Whether it is sure that the values are the same and that both rows are under the constraint. A condition or an expression
+    /// that is not understood, or a type with an equality of its own, only makes it likely.
     pub(super) certain: bool,
 }
 
@@ -51,11 +56,12 @@ pub(super) struct Conflicts {
     pub(super) constraints: Vec<Constraint>,
     pub(super) handovers: Vec<Handover>,
     pub(super) replaced: Vec<Replaced>,
+    pub(super) barriers: Vec<Barrier>,
 }
 
 impl Conflicts {
     pub(super) fn is_empty(&self) -> bool {
-        self.handovers.is_empty() && self.replaced.is_empty()
+        self.handovers.is_empty() && self.replaced.is_empty() && self.barriers.is_empty()
     }
 }
 
@@ -131,7 +137,9 @@ fn changed_key(entity: &EntityDef, row: &RowChange) -> Option<Key> {
 /// What has to be different in every row.
 struct Slots<'a> {
     entity: &'a EntityDef,
-    properties: Vec<usize>,
+    parts: Vec<Part>,
+    /// Whether the server makes something of the parts that is not known here.
+    is_computed: bool,
     name: &'a str,
     deferrable: bool,
     condition: Condition,
@@ -141,13 +149,23 @@ struct Slots<'a> {
 enum Condition {
     Always,
     If(Predicate),
-    /// It is not understood.
-    Unclear,
+    /// It is not understood; the properties that it may look at.
+    Unclear(Vec<usize>),
 }
 
-/// The values of a row, if none of them is NULL and all are known.
+/// What a row has, or gets.
 #[derive(PartialEq, Eq)]
-struct Value {
+pub(super) enum Holding {
+    /// It is not under the constraint, or has NULL there.
+    Nothing,
+    /// Something that is not known here.
+    Unknown,
+    Value(Value),
+}
+
+/// The values of a row.
+#[derive(PartialEq, Eq)]
+pub(super) struct Value {
     /// Equal if the server may think so.
     folded: Vec<u8>,
     /// Equal only if the server certainly thinks so.
@@ -158,19 +176,18 @@ struct Value {
 
 impl<'a> Slots<'a> {
     fn of_key(entity: &'a EntityDef) -> Self {
-        let (properties, condition) = (entity.key_properties.clone(), Condition::Always);
-        Self { entity, properties, name: "", deferrable: false, condition }
+        let parts = entity.key_properties.iter().map(|property| Part::itself(*property)).collect();
+        Self { entity, parts, is_computed: false, name: "", deferrable: false, condition: Condition::Always }
     }
 
     fn of_index(entity: &'a EntityDef, index: &'a IndexDef) -> Self {
-        let position = |name: &&str| entity.meta.properties.iter().position(|property| property.name == *name);
-        let condition = match index.predicate.map(|text| Predicate::parse(entity, text)) {
+        let condition = match index.predicate.map(|text| (text, Predicate::parse(entity, text))) {
             None => Condition::Always,
-            Some(Some(predicate)) => Condition::If(predicate),
-            Some(None) => Condition::Unclear,
+            Some((_, Some(predicate))) => Condition::If(predicate),
+            Some((text, None)) => Condition::Unclear(expressions::inputs(entity, &entity.mentioned_in(text))),
         };
-        let properties = index.properties.iter().filter_map(position).collect();
-        Self { entity, properties, name: &index.name, deferrable: index.deferrable.is_some(), condition }
+        let (parts, is_computed) = (expressions::parts(entity, index), !index.expressions.is_empty());
+        Self { entity, parts, is_computed, name: &index.name, deferrable: index.deferrable.is_some(), condition }
     }
 
     /// Whether an update may change what the row has here.
@@ -179,17 +196,16 @@ impl<'a> Slots<'a> {
         let conditional = match &self.condition {
             Condition::Always => false,
             Condition::If(predicate) => predicate.properties().any(written),
-            // A row can come under the index, or leave it, by any of its columns.
-            Condition::Unclear => true,
+            Condition::Unclear(properties) => properties.iter().any(|property| written(*property)),
         };
-        conditional || self.properties.iter().any(|property| written(*property))
+        conditional || self.parts.iter().any(|part| written(part.property))
     }
 
     /// Whether a row may take something here.
     fn takes(&self, row: &RowChange) -> bool {
         match row.kind {
             // Keys that the database makes are new.
-            ChangeKind::Insert => self.properties.iter().all(|property| is_written(row, *property)),
+            ChangeKind::Insert => self.is_computed || self.parts.iter().all(|part| is_written(row, part.property)),
             ChangeKind::Update => self.is_touched(row),
             ChangeKind::Delete => false,
         }
@@ -203,14 +219,15 @@ impl<'a> Slots<'a> {
         };
         let takes = |row: &RowChange| self.takes(row);
         let any = |test: &dyn Fn(&RowChange) -> bool| rows.iter().any(|position| test(&changes.rows[*position]));
-        if self.properties.is_empty() || !any(&releases) || !any(&takes) {
+        if self.parts.is_empty() || !any(&releases) || !any(&takes) {
             return Ok(());
         }
         let mut had: FxHashMap<Vec<u8>, Vec<(usize, Value)>> = FxHashMap::default();
         let mut wanted: Vec<(usize, Value)> = Vec::new();
+        let mut passing = Passing::default();
         for position in rows {
             let row = &changes.rows[*position];
-            let (mut old, mut new) = (None, None);
+            let (mut old, mut new) = (Holding::Nothing, Holding::Nothing);
             row.cell.read_sent(changes.flush, &mut |view| {
                 if releases(row) {
                     old = self.value(&mut |property| old_part(self.entity, &view, property));
@@ -220,37 +237,49 @@ impl<'a> Slots<'a> {
                 }
             })?;
             // A value that a row keeps does not pass on.
-            if old == new && old.as_ref().is_none_or(|value| value.certain) {
+            if old == new && old.is_certain() {
                 continue;
             }
-            if let Some(old) = old {
+            if self.is_computed {
+                passing.note(*position, row.kind, &old, &new);
+            }
+            if let Holding::Value(old) = old {
                 had.entry(old.folded.clone()).or_default().push((*position, old));
             }
-            wanted.extend(new.map(|new| (*position, new)));
+            if let Holding::Value(new) = new {
+                wanted.push((*position, new));
+            }
         }
         let constraint = conflicts.constraints.len();
         let before = conflicts.handovers.len();
+        let is_understood = self.parts.iter().all(|part| part.is_strict());
         let is_update = |position: usize| changes.rows[position].kind == ChangeKind::Update;
         for (to, new) in &wanted {
             for (from, old) in had.get(&new.folded).into_iter().flatten().filter(|(from, _)| from != to) {
                 let is_sure = old.certain && new.certain;
                 // Under a condition that is not understood two updates may pass a value on either way.
                 if is_sure || !(is_update(*from) && is_update(*to)) {
-                    let certain = is_sure && old.exact == new.exact;
+                    let certain = is_sure && is_understood && old.exact == new.exact;
                     conflicts.handovers.push(Handover { from: *from, to: *to, constraint, certain });
                 }
             }
         }
-        if conflicts.handovers.len() > before {
+        let barriers = passing.barriers(constraint);
+        if conflicts.handovers.len() > before || !barriers.is_empty() {
             conflicts.constraints.push(self.constraint());
+            conflicts.barriers.extend(barriers);
         }
         Ok(())
     }
 
     fn constraint(&self) -> Constraint {
-        let numbers = || self.properties.iter().filter_map(|property| u16::try_from(*property).ok());
-        let is_key = self.properties == self.entity.key_properties;
-        let may_be_null = |property: &u16| match &self.entity.properties[usize::from(*property)] {
+        let numbers = |parts: &mut dyn Iterator<Item = &Part>| -> Vec<u16> {
+            let numbers: BTreeSet<u16> = parts.filter_map(|part| u16::try_from(part.property).ok()).collect();
+            numbers.into_iter().collect()
+        };
+        let properties = self.parts.iter().map(|part| &part.property);
+        let is_key = !self.is_computed && properties.eq(&self.entity.key_properties);
+        let may_be_null = |part: &Part| match &self.entity.properties[part.property] {
             PropertyDef::Column(column) => column.meta.nullable,
             PropertyDef::Relation(relation) => relation.meta.nullable,
         };
@@ -258,106 +287,55 @@ impl<'a> Slots<'a> {
             entity: self.entity.index,
             name: if is_key { format!("the primary key of {}", self.entity.table) } else { self.name.to_owned() },
             deferrable: self.deferrable,
-            properties: numbers().collect(),
-            nullable: numbers().filter(may_be_null).collect(),
+            properties: numbers(&mut self.parts.iter()),
+            nullable: numbers(&mut self.parts.iter().filter(|part| part.is_strict() && may_be_null(part))),
         }
     }
 
     /// The values of a row in one. NULL is equal to nothing, and so is what is not known yet.
-    fn value(&self, part: &mut dyn FnMut(usize) -> Held) -> Option<Value> {
+    fn value(&self, held: &mut dyn FnMut(usize) -> Held) -> Holding {
         let certain = match &self.condition {
             Condition::Always => true,
-            Condition::Unclear => false,
-            Condition::If(predicate) => match predicate.holds(part) {
-                Some(false) => return None,
+            Condition::Unclear(_) => false,
+            Condition::If(predicate) => match predicate.holds(held) {
+                Some(false) => return Holding::Nothing,
                 holds => holds.is_some(),
             },
         };
-        let (mut folded, mut exact) = (Vec::new(), Vec::new());
-        for property in &self.properties {
-            let Held::Value(bytes) = part(*property) else { return None };
-            let push = |bytes: &[u8], out: &mut Vec<u8>| {
-                out.extend_from_slice(&bytes.len().to_be_bytes());
-                out.extend_from_slice(bytes);
-            };
-            push(&fold(self.entity, *property, &bytes), &mut folded);
-            push(&bytes, &mut exact);
+        let (mut folded, mut exact, mut is_known) = (Vec::new(), Vec::new(), true);
+        let push = |bytes: &[u8], out: &mut Vec<u8>| {
+            out.extend_from_slice(&bytes.len().to_be_bytes());
+            out.extend_from_slice(bytes);
+        };
+        for part in &self.parts {
+            match held(part.property) {
+                Held::Value(bytes) => {
+                    let fold = if part.used == PartUse::Itself { fold } else { fold_loosely };
+                    push(&fold(self.entity, part.property, &bytes), &mut folded);
+                    push(&bytes, &mut exact);
+                }
+                Held::Null if part.is_strict() => return Holding::Nothing,
+                Held::Null => {
+                    [&mut folded, &mut exact].into_iter().for_each(|out| out.extend(usize::MAX.to_be_bytes()))
+                }
+                Held::Unknown => is_known = false,
+            }
         }
-        Some(Value { folded, exact, certain })
+        if is_known { Holding::Value(Value { folded, exact, certain }) } else { Holding::Unknown }
+    }
+}
+
+impl Holding {
+    /// Whether it is what the row surely has.
+    const fn is_certain(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Unknown => false,
+            Self::Value(value) => value.certain,
+        }
     }
 }
 
 fn is_written(row: &RowChange, property: usize) -> bool {
     row.properties.iter().any(|other| usize::from(*other) == property)
-}
-
-/// A form that is the same for all values that the server may take for equal: types that are named by hand may have an equality
-/// of their own (citext, padded characters).
-fn fold(entity: &EntityDef, property: usize, bytes: &[u8]) -> Vec<u8> {
-    let Some(column) = entity.column(property) else { return bytes.to_vec() };
-    if column.meta.sql_type.is_some() {
-        return String::from_utf8_lossy(bytes).trim_end().to_lowercase().into_bytes();
-    }
-    match (column.meta.pg.name, bytes) {
-        // There are two zeros.
-        ("float4" | "float8", [0x80, rest @ ..]) if rest.iter().all(|byte| *byte == 0) => vec![0; bytes.len()],
-        _ => bytes.to_vec(),
-    }
-}
-
-/// What the database has.
-fn old_part(entity: &EntityDef, view: &EntityView<'_>, property: usize) -> Held {
-    held(entity, view.baseline.unwrap_or(view.value), property)
-}
-
-/// What the flush writes.
-fn new_part(entity: &EntityDef, row: &RowChange, view: &EntityView<'_>, property: usize) -> Held {
-    let Ok(number) = u16::try_from(property) else { return Held::Unknown };
-    if entity.column(property).is_some() {
-        let unwritten = row.kind == ChangeKind::Insert && !row.properties.contains(&number);
-        return if unwritten { Held::Unknown } else { encoded(|out| row.value(view, number).encode(out)) };
-    }
-    if let Some((_, target)) = row.targets.iter().find(|(index, _)| *index == number) {
-        return match target {
-            Target::Null => Held::Null,
-            Target::Key(key) => Held::Value(key_bytes(key)),
-            // A new row has a key that nothing has referred to.
-            Target::Row(_) => Held::Unknown,
-        };
-    }
-    let cleared =
-        row.overrides.iter().any(|(index, value)| *index == number && matches!(value, Override::Reference(None)));
-    if cleared { Held::Null } else { held(entity, view.value, property) }
-}
-
-/// The value of a property.
-fn held(entity: &EntityDef, value: &dyn EntityObject, property: usize) -> Held {
-    let value = value.property(property);
-    if entity.column(property).is_some() {
-        return encoded(|out| value.encode(out));
-    }
-    match value.as_reference().map(|reference| reference.target()) {
-        Some(ReferenceTarget::Key(key)) => Held::Value(key_bytes(&key)),
-        Some(ReferenceTarget::Nothing) => Held::Null,
-        _ => Held::Unknown,
-    }
-}
-
-fn encoded(encode: impl FnOnce(&mut Vec<u8>) -> Result<bool, crate::types::ConversionError>) -> Held {
-    let mut out = Vec::new();
-    match encode(&mut out) {
-        Ok(true) => Held::Value(out),
-        Ok(false) => Held::Null,
-        Err(_) => Held::Unknown,
-    }
-}
-
-fn key_bytes(key: &Key) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for part in key.parts() {
-        let text = part.to_string();
-        bytes.extend_from_slice(&text.len().to_be_bytes());
-        bytes.extend_from_slice(text.as_bytes());
-    }
-    bytes
 }

@@ -1,5 +1,7 @@
-//! Takes SQL apart, as far as that is needed to find what is not text: the same for SQL that users write and for statements
-//! that are looked at.
+//! Takes SQL apart, as far as that is needed to find what is not text: the same for SQL that users write, in definitions and
+//! in queries, and for statements that are looked at.
+
+use std::borrow::Cow;
 
 /// What kind of piece stands at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,35 @@ pub(crate) fn token(text: &str) -> Option<(Token, usize)> {
         _ if is_name(first) => (Token::Word, run(is_name)),
         _ => (Token::Other, 1),
     })
+}
+
+/// The name that a token is, as the server takes it: one without quotes in small letters. `None` if it is none.
+pub(crate) fn name(token: Token, text: &str) -> Option<Cow<'_, str>> {
+    match token {
+        Token::QuotedName => {
+            let name = text.strip_prefix('"').unwrap_or(text);
+            let name = name.strip_suffix('"').unwrap_or(name);
+            Some(if name.contains('"') { Cow::Owned(name.replace("\"\"", "\"")) } else { Cow::Borrowed(name) })
+        }
+        Token::Word if !text.starts_with(|letter: char| letter.is_ascii_digit()) => {
+            let is_folded = !text.contains(char::is_uppercase);
+            Some(if is_folded { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) })
+        }
+        _ => None,
+    }
+}
+
+/// The tokens of a text without blanks and comments.
+pub(crate) fn tokens(text: &str) -> Vec<(Token, &str)> {
+    let (mut rest, mut tokens) = (text, Vec::new());
+    while let Some((found, length)) = token(rest) {
+        let (piece, behind) = rest.split_at(length);
+        rest = behind;
+        if !matches!(found, Token::Blank | Token::LineComment | Token::BlockComment) {
+            tokens.push((found, piece));
+        }
+    }
+    tokens
 }
 
 /// Whether a text ends within a comment that goes on to the end of the line.
@@ -118,7 +149,7 @@ fn end_of_dollars(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn tokens(text: &str) -> Vec<(Token, &str)> {
+    fn all(text: &str) -> Vec<(Token, &str)> {
         let (mut rest, mut all) = (text, Vec::new());
         while let Some((token, length)) = token(rest) {
             let (piece, behind) = rest.split_at(length);
@@ -129,25 +160,31 @@ mod tests {
     }
 
     #[test]
+    fn names_are_what_the_server_takes_them_for() {
+        let names = |text| tokens(text).into_iter().filter_map(|(token, text)| name(token, text)).collect::<Vec<_>>();
+        assert_eq!(names(r#"Lower("Full ""name""" /* a */ || 'b' || 1) -- c"#), ["lower", "Full \"name\""]);
+    }
+
+    #[test]
     fn texts_names_comments_and_parameters_are_told_apart() {
         use Token::*;
         let literals =
             ["'it''s'", "''", r"E'it\'s'", r"e'\\'", "$$?$$", "$a$ $$ $b$ $a$", "$ü$'$ü$", r"'\'", "'open", "$a$"];
         for literal in literals {
-            assert_eq!(tokens(literal), [(Literal, literal)], "{literal}");
+            assert_eq!(all(literal), [(Literal, literal)], "{literal}");
         }
         for comment in ["/* a /* b */ c */", "/**/", "/* open"] {
-            assert_eq!(tokens(comment), [(BlockComment, comment)], "{comment}");
+            assert_eq!(all(comment), [(BlockComment, comment)], "{comment}");
         }
         for word in ["a", "_a1", "a$1", "été", "1e5", "E"] {
-            assert_eq!(tokens(word), [(Word, word)], "{word}");
+            assert_eq!(all(word), [(Word, word)], "{word}");
         }
-        assert_eq!(tokens("\"a\"\"b\"."), [(QuotedName, "\"a\"\"b\""), (Other, ".")]);
-        assert_eq!(tokens("-- a\nb"), [(LineComment, "-- a\n"), (Word, "b")]);
-        assert_eq!(tokens("$12a"), [(Parameter, "$12"), (Word, "a")]);
-        assert_eq!(tokens("a-1 $"), [(Word, "a"), (Other, "-"), (Word, "1"), (Blank, " "), (Other, "$")]);
-        assert_eq!(tokens("ae'x'"), [(Word, "ae"), (Literal, "'x'")]);
-        assert_eq!(tokens("Ü'x'"), [(Word, "Ü"), (Literal, "'x'")]);
+        assert_eq!(all("\"a\"\"b\"."), [(QuotedName, "\"a\"\"b\""), (Other, ".")]);
+        assert_eq!(all("-- a\nb"), [(LineComment, "-- a\n"), (Word, "b")]);
+        assert_eq!(all("$12a"), [(Parameter, "$12"), (Word, "a")]);
+        assert_eq!(all("a-1 $"), [(Word, "a"), (Other, "-"), (Word, "1"), (Blank, " "), (Other, "$")]);
+        assert_eq!(all("ae'x'"), [(Word, "ae"), (Literal, "'x'")]);
+        assert_eq!(all("Ü'x'"), [(Word, "Ü"), (Literal, "'x'")]);
     }
 
     #[test]
