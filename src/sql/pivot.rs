@@ -33,6 +33,11 @@ fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
     push_cast(out, column.sql_type.as_ref());
 }
 
+/// The text that links pairs of which one is a new row: no pair is linked already, and the server need not look.
+pub(crate) fn pivot_insert_new(pivot: &PivotDef) -> String {
+    insert_pairs(pivot)
+}
+
 /// The text that links pairs; a pair that is linked already stays as it is.
 pub(crate) fn pivot_insert(pivot: &PivotDef) -> String {
     let mut text = insert_pairs(pivot);

@@ -34,6 +34,7 @@ pub(crate) enum Verb {
     Delete,
     DeleteByKeys,
     PivotInsert,
+    PivotInsertNew,
     PivotPlace,
     PivotDelete,
     PivotClear,

@@ -279,8 +279,14 @@ impl Binder<'_> {
         let entity = &self.metadata.entities[change.entity];
         let relation = entity.relation(change.property).and_then(|to| Some((to.target, to.pivot.as_ref()?)));
         let Some((target, pivot)) = relation else { return Ok(Vec::new()) };
+        let is_new = |(one, two): &(LinkEnd, LinkEnd)| matches!(one, LinkEnd::Row(_)) || matches!(two, LinkEnd::Row(_));
+        let verb = match verb {
+            Verb::PivotInsert if pivot.order.is_none() && change.linked.iter().all(is_new) => Verb::PivotInsertNew,
+            verb => verb,
+        };
         let (pairs, write): (_, fn(&PivotDef) -> String) = match verb {
             Verb::PivotInsert => (&change.linked, sql::pivot_insert),
+            Verb::PivotInsertNew => (&change.linked, sql::pivot_insert_new),
             Verb::PivotPlace => (&change.placed, sql::pivot_place),
             _ => (&change.unlinked, sql::pivot_delete),
         };
@@ -297,6 +303,8 @@ impl Binder<'_> {
         } else {
             // Mostly they are in order but for the items of one owner: a stable sort makes use of that.
             ends.sort_by(|one, two| one.0.cmp(&two.0).then_with(|| one.1.cmp(&two.1)));
+            // A row may be named by its entity and by its key.
+            ends.dedup();
         }
         let failed = |error| conversion(entity, entity.property_name(change.property), error);
         let types = |side: &'_ [crate::metadata::KeyColumnDef]| side.iter().map(|c| c.pg).collect::<Vec<_>>();

@@ -100,6 +100,34 @@ async fn new_entities_are_linked_from_either_side() {
 }
 
 #[tokio::test]
+async fn new_rows_are_linked_without_looking_whether_they_are_and_each_once() {
+    // C14: a tag is named by its key, by its entity, and from its own side.
+    let fixture = Fixture::new(library()).await;
+    let (em, books, tags) = unloaded(&fixture).await;
+    let b = &books[1];
+    let new = em.persist(NewBook { title: "c".into(), author: b.read().author.clone() });
+    new.write().tags.add(em.get_reference::<Tag>(tags[0].id()));
+    new.write().tags.add(&tags[0]);
+    tags[0].write().books.add(&new);
+    tags[1].write().books.add(&new);
+    let summary = em.flush().await.unwrap();
+    assert_eq!((summary.inserted, summary.statements), (1, 3), "a key; the book; its tags");
+    let plain = "INSERT INTO \"book_tags\" (\"book_id\", \"tag_id\") SELECT s.c0, s.c1 \
+                 FROM unnest($1::int8[], $2::uuid[]) AS s(c0, c1)";
+    assert_eq!(fixture.statements().last().map(String::as_str), Some(plain));
+    assert_eq!(fixture.rows(LINKS).await, ["a|x", "a|y", "b|y", "c|x", "c|y"]);
+
+    // Together with links of rows that are there, which may be linked already, it is looked.
+    fixture.forget();
+    let new = em.persist(NewBook { title: "d".into(), author: b.read().author.clone() });
+    tags[1].write().books.add(&new);
+    tags[1].write().books.add(b);
+    em.flush().await.unwrap();
+    assert_eq!(fixture.statements().last().cloned(), Some(format!("{plain} ON CONFLICT DO NOTHING")));
+    assert_eq!(fixture.rows(LINKS).await, ["a|x", "a|y", "b|y", "c|x", "c|y", "d|y"]);
+}
+
+#[tokio::test]
 async fn an_unloaded_collection_can_be_added_to_and_removed_from() {
     let fixture = Fixture::new(library()).await;
     let (em, books, tags) = unloaded(&fixture).await;

@@ -2,7 +2,8 @@
 //!
 //! A tree (folders), two tables that refer to each other (people and teams), a circle without a nullable column (countries
 //! and cities), many-to-many (people and tags), one-to-one (people and badges), orphans (notes), a key that is made of a
-//! relation (seats), unique columns that may be NULL, may not, and are several.
+//! relation (seats), unique columns that may be NULL, may not, and are several, and a unique index of an expression (of a
+//! column in which all letters are small).
 
 use howdah::prelude::*;
 
@@ -35,12 +36,12 @@ pub struct Team {
 }
 
 #[derive(Entity, Clone, Debug)]
+#[unique(expression = "lower(email)")]
 pub struct Person {
     #[primary_key]
     pub id: i64,
     #[property(unique)]
     pub name: String,
-    #[property(unique)]
     pub email: Option<String>,
     #[property(check = "age >= 0")]
     pub age: i32,
