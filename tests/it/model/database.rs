@@ -2,22 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use howdah::StatementLog;
 use howdah::prelude::*;
+use howdah::{OrmBuilder, StatementLog};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::operations::Fault;
 use super::schema::{MORE, Tag, entities};
 use super::tables::Table;
+use crate::proxy::Proxy;
 use crate::support::Fixture;
 
 /// One for the work, one to find out what has become of it when the first was lost.
 const CONNECTIONS: usize = 2;
 
+/// How the library reaches the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Direct,
+    /// As a user who may not take keys from the sequences: rows are inserted level by level (rules C2, C7).
+    WithoutSequences,
+    /// Through a proxy that counts round trips, and gives the rows of answers another order (rule C5).
+    Shuffled,
+}
+
 /// One database, for all stories.
 pub struct Database {
     fixture: Fixture,
     observer: Client,
+    pub way: Way,
+    proxy: Option<Proxy>,
 }
 
 /// All rows, in text form: by table and key. And the keys of people and their tags.
@@ -28,12 +41,43 @@ pub struct Stored {
 }
 
 impl Database {
-    pub async fn new() -> Self {
-        let fixture = Fixture::with(entities(), |builder| builder.max_connections(CONNECTIONS)).await;
+    pub async fn new(way: Way) -> Self {
+        let options = |builder: OrmBuilder| builder.max_connections(CONNECTIONS);
+        let (mut fixture, proxy) = match way {
+            Way::Shuffled => {
+                let (fixture, proxy) = Fixture::through_proxy_with(entities(), options).await;
+                proxy.shuffle(7);
+                (fixture, Some(proxy))
+            }
+            Way::Direct | Way::WithoutSequences => (Fixture::with(entities(), options).await, None),
+        };
         fixture.database.execute(MORE).await.unwrap();
+        if way == Way::WithoutSequences {
+            let clerk = format!("clerk_of_{}", fixture.rows("SELECT current_database()").await[0]);
+            let grants = format!(
+                "CREATE ROLE \"{clerk}\" LOGIN; GRANT SELECT ON SEQUENCE fault TO \"{clerk}\"; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{clerk}\""
+            );
+            fixture.database.execute(&grants).await.unwrap();
+            let builder = Orm::builder().url(fixture.database.url()).user(&clerk).statement_log(&fixture.log);
+            fixture.orm = options(builder).entities(entities()).connect().await.unwrap();
+        }
         let (observer, connection) = tokio_postgres::connect(fixture.database.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
-        Self { fixture, observer }
+        Self { fixture, observer, way, proxy }
+    }
+
+    /// How many round trips were seen since [`begin_counting`](Self::begin_counting).
+    pub fn round_trips(&self) -> u64 {
+        self.proxy.as_ref().map_or_else(|| self.log().round_trips(), Proxy::round_trips)
+    }
+
+    /// Counts round trips and records statements from now on.
+    pub fn begin_counting(&self) {
+        self.log().clear();
+        if let Some(proxy) = &self.proxy {
+            proxy.reset();
+        }
     }
 
     pub fn em(&self) -> EntityManager {

@@ -122,7 +122,7 @@ impl World<'_> {
         self.tell("em.persist(&detached); em.flush().await");
         handle.persist(&self.em);
         let before = self.look();
-        self.database.log().clear();
+        self.database.begin_counting();
         match self.em.flush().await {
             Err(Error::Detached { .. }) => {}
             Err(error) if super::reference::REFUSALS.contains(&kind(&error).as_str()) => {}
