@@ -28,7 +28,10 @@ impl Session {
         let (metadata, order, keys) = (&self.orm.metadata, &self.orm.order, &self.orm.keys);
         let plan = plan(metadata, order, &changes, keys)
             .or_else(|error| plan(metadata, order, &changes, &AskAgain(keys)).map_err(|_| error))?;
-        let place = self.transaction().map_or(Place::Own, Place::Savepoint);
+        let place = match self.transaction() {
+            None => Place::Own(Some(self.orm.pool.acquire().await?)),
+            Some(connection) => Place::Savepoint(connection),
+        };
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         self.wrote_directly();

@@ -18,8 +18,8 @@ use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement
 
 /// Where a flush takes place.
 pub(super) enum Place {
-    /// In a transaction of its own.
-    Own,
+    /// In a transaction of its own, on this connection; on another one if it has to be tried again.
+    Own(Option<Connection>),
     /// In an open one; a failure gives up no more than the flush.
     Savepoint(Arc<TransactionConnection>),
     /// In an open one, whose innermost scope fails with it.
@@ -68,7 +68,6 @@ impl From<Error> for Failure {
 }
 
 /// Statements that are sent together, each with what was planned and the rows that it writes.
-#[derive(Default)]
 struct Batch<'p> {
     statements: Vec<Statement>,
     written: Vec<(&'p PlannedStatement, Vec<usize>)>,
@@ -108,7 +107,7 @@ impl Flight {
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
         let is_everything = match &place {
-            Place::Own => true,
+            Place::Own(_) => true,
             Place::Ending(connection) => connection.is_unused(),
             Place::Savepoint(_) | Place::Scope(_) => false,
         };
@@ -139,7 +138,7 @@ impl Flight {
     }
 
     /// Writes everything.
-    pub(super) async fn fly(mut self) -> Result<Written, Error> {
+    pub(super) async fn fly(mut self: Box<Self>) -> Result<Written, Error> {
         loop {
             if let Place::Ending(connection) = &self.place
                 && !connection.is_open()
@@ -179,7 +178,7 @@ impl Flight {
     async fn attempt(&mut self) -> Result<(Outcome, Option<OpenFlush>), Failure> {
         self.is_stale_elsewhere = self.may_be_stale_twice();
         self.is_repeatable = match self.place {
-            Place::Own | Place::Savepoint(_) => true,
+            Place::Own(_) | Place::Savepoint(_) => true,
             // The savepoint takes no trip.
             Place::Scope(_) => self.is_stale_elsewhere || self.may_be_unordered(|_| true),
             // With a savepoint, COMMIT would take a trip of its own.
@@ -199,7 +198,7 @@ impl Flight {
             self.summary.statements += batch.statements.len() as u64;
             self.summary.round_trips += 1;
             let answers = match self.send(&mut line, &batch).await {
-                Err(Failure::Stale(rows)) => return Err(self.all_stale(&mut line, rows).await.into()),
+                Err(Failure::Stale(rows)) => return Err(Box::pin(self.all_stale(&mut line, rows)).await.into()),
                 answers => answers?,
             };
             self.take_in(&mut outcome, &batch, &answers)?;
@@ -220,9 +219,15 @@ impl Flight {
     }
 
     /// Opens what the statements are sent on.
-    async fn open(&self) -> Result<Line, Error> {
+    async fn open(&mut self) -> Result<Line, Error> {
+        if let Place::Own(connection) = &mut self.place
+            && let Some(connection) = connection.take()
+        {
+            return Ok(Line::Alone(connection));
+        }
         let (connection, extent) = match &self.place {
-            Place::Own => return Ok(Line::Alone(self.orm.pool.acquire().await?)),
+            // In a box: rare, and large.
+            Place::Own(_) => return Ok(Line::Alone(Box::pin(self.orm.pool.acquire()).await?)),
             Place::Savepoint(connection) => (connection, Extent::Savepoint(connection.savepoint()?)),
             Place::Scope(connection) | Place::Ending(connection) if self.is_repeatable => {
                 (connection, Extent::Savepoint(connection.savepoint()?))
@@ -246,8 +251,8 @@ impl Flight {
                 self.summary.statements += statements.len() as u64;
                 self.summary.round_trips += 1;
                 let answers = match line {
-                    Line::Alone(connection) => connection.run_all(&statements).await,
-                    Line::Transaction(open) => open.connection.run_all(&statements).await?,
+                    Line::Alone(connection) => Box::pin(connection.run_all(&statements)).await,
+                    Line::Transaction(open) => Box::pin(open.connection.run_all(&statements)).await?,
                 };
                 for ((allocation, _), answer) in asked.iter().zip(answers) {
                     match keys_of(&orm.metadata, allocation, &answer?)? {
@@ -282,7 +287,9 @@ impl Flight {
     /// The statements that can be sent now: all, unless some need keys that others make.
     fn next_batch<'p>(&self, plan: &'p Plan, outcome: &mut Outcome, next: &mut usize) -> Result<Batch<'p>, Error> {
         let orm = &self.orm;
-        let mut batch = Batch::default();
+        let left = plan.statements.len() - *next;
+        let mut batch =
+            Batch { statements: Vec::with_capacity(left), written: Vec::with_capacity(left), is_last: false };
         while let Some(statement) = plan.statements.get(*next) {
             // The first is ready, or no later one can be: what it needs has been answered.
             if !batch.statements.is_empty() && !statement.is_ready(&self.changes, &outcome.keys) {
@@ -306,7 +313,7 @@ impl Flight {
     async fn send(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Vec<Answer>, Failure> {
         let commits = batch.is_last
             && match self.place {
-                Place::Own => true,
+                Place::Own(_) => true,
                 Place::Ending(_) => !self.is_repeatable,
                 Place::Savepoint(_) | Place::Scope(_) => false,
             };
@@ -320,7 +327,8 @@ impl Flight {
             }
             (Line::Alone(_), None) => Ok(Vec::new()),
             (Line::Transaction(open), _) if commits => {
-                let answers = open.connection.commit(&batch.statements).await;
+                // In a box, so that a flush of one statement has room in a small one.
+                let answers = Box::pin(open.connection.commit(&batch.statements)).await;
                 open.is_done = true;
                 self.landed(resolve(&self.orm, answers).await, batch)
             }
@@ -461,7 +469,8 @@ pub(super) async fn resolve(
         Err(CommitFailure::RolledBack { error, statement }) => Err((error, statement)),
         Err(CommitFailure::Unknown { source, number, answers }) => {
             let is_committed = match &number {
-                Some(number) => orm.pool.is_committed(number).await,
+                // In a box, like everything that is rare: what every flush holds stays small.
+                Some(number) => Box::pin(orm.pool.is_committed(number)).await,
                 None => None,
             };
             match (is_committed, answers) {
