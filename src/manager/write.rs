@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::metadata::Lifecycle;
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
 
+mod commit_outcome;
 mod direct;
 mod flight;
 mod next_keys;

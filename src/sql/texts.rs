@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     Update,
     Delete,
     DeleteByKeys,
+    PivotAdd,
     PivotInsert,
     PivotPlace,
     PivotDelete,

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::flight::{Extent, Flight, OpenFlush, Place, resolve};
+use super::commit_outcome::resolve;
+use super::flight::{Extent, Flight, OpenFlush, Place};
 use super::unfinished::Flying;
 use super::{FlushSummary, Session};
 use crate::driver::{Answer, Executor, TransactionConnection};

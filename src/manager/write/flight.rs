@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::FlushSummary;
+use super::commit_outcome::resolve;
 use super::next_keys::{keys_of, next_keys};
 use super::stale::checks_rows;
 use super::unfinished::Written;
-use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
+use crate::driver::{Answer, Connection, TransactionConnection};
 use crate::error::Error;
 use crate::manager::Shared;
 use crate::sql::{self, GuardFailure, Intake, Statement};
@@ -46,6 +47,8 @@ pub(super) struct Flight {
     pub(super) has_written: bool,
     /// Whether it is the second attempt, because statements had been prepared for tables that were altered since.
     is_prepared_anew: bool,
+    /// Whether pivot rows of new rows are inserted without looking for those that are there.
+    links_anew: bool,
     /// Whether stale rows may be more than those of one statement.
     pub(super) is_stale_elsewhere: bool,
 }
@@ -54,6 +57,8 @@ pub(super) struct Flight {
 enum Failure {
     /// The keys of this entity have no order: nothing was written, and it is done in another way.
     Unordered(usize),
+    /// Pivot rows of this entity were there, though one end of each is new: nothing was written, and those are left out.
+    Linked(usize),
     /// A table was altered since a statement was prepared: nothing was written, and all statements are prepared anew.
     Outdated,
     /// These rows of the change set were not found as they have been read.
@@ -123,6 +128,7 @@ impl Flight {
             is_everything,
             has_written,
             is_prepared_anew: false,
+            links_anew: true,
             is_stale_elsewhere: false,
         }
     }
@@ -146,12 +152,19 @@ impl Flight {
                 self.place = Place::Ending(Arc::new(connection.begin_again()));
             }
             match self.attempt().await {
-                Err(Failure::Unordered(_) | Failure::Outdated) if self.is_given_up.load(Ordering::Acquire) => {
+                Err(Failure::Unordered(_) | Failure::Linked(_) | Failure::Outdated)
+                    if self.is_given_up.load(Ordering::Acquire) =>
+                {
                     return Err(Error::TransactionAborted);
                 }
                 Err(Failure::Unordered(entity)) => {
                     // Nothing was written. With keys that are taken beforehand it does not matter in which order they come.
                     self.orm.keys.set_intake(entity, Intake::Altering);
+                    self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
+                }
+                Err(Failure::Linked(entity)) => {
+                    self.orm.keys.note_links(entity);
+                    self.links_anew = false;
                     self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
                 }
                 Err(Failure::Outdated) => {
@@ -186,6 +199,7 @@ impl Flight {
                 !self.is_everything && self.may_be_unordered(|entity| !self.orm.keys.is_expected_plain(entity))
             }
         };
+        self.links_anew &= self.is_repeatable || self.is_everything;
         let mut line = self.open().await?;
         let mut outcome = self.take_keys(&line).await?;
         let plan = std::mem::take(&mut self.plan);
@@ -297,7 +311,8 @@ impl Flight {
             }
             let is_plain = |entity: usize| matches!(orm.keys.intake(entity), Intake::Unordered | Intake::Plain);
             let now = outcome.now(&orm.metadata, &self.changes);
-            let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, statement)?;
+            let links_anew = |entity: usize| self.links_anew && !orm.keys.has_links(entity);
+            let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, &links_anew, statement)?;
             outcome.bound(&orm.metadata, &self.changes, statement)?;
             for (bound, rows) in bound {
                 batch.statements.push(bound);
@@ -362,6 +377,11 @@ impl Flight {
     fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Failure {
         if let (Error::PlanOutdated { .. }, true, false) = (&error, self.is_everything, self.is_prepared_anew) {
             return Failure::Outdated;
+        }
+        if let (Some("23505" | "23P01"), Some(index), true) = (error.sqlstate(), statement, self.links_anew)
+            && let Some((PlannedStatement::Link { link }, _)) = batch.written.get(index)
+        {
+            return Failure::Linked(self.changes.links[*link].entity);
         }
         if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
             && let Some(failure) = sql::guard_failure(message)
@@ -456,33 +476,6 @@ impl OpenFlush {
 impl Drop for OpenFlush {
     fn drop(&mut self) {
         self.undo();
-    }
-}
-
-/// Finds out whether a transaction was committed whose connection was lost (rule C11).
-pub(super) async fn resolve(
-    orm: &Shared,
-    answers: Result<Vec<Answer>, CommitFailure>,
-) -> Result<Vec<Answer>, (Error, Option<usize>)> {
-    match answers {
-        Ok(answers) => Ok(answers),
-        Err(CommitFailure::RolledBack { error, statement }) => Err((error, statement)),
-        Err(CommitFailure::Unknown { source, number, answers }) => {
-            let is_committed = match &number {
-                // In a box, like everything that is rare: what every flush holds stays small.
-                Some(number) => Box::pin(orm.pool.is_committed(number)).await,
-                None => None,
-            };
-            match (is_committed, answers) {
-                (Some(true), Some(answers)) => Ok(answers),
-                (Some(false), _) => {
-                    let message =
-                        "the connection to the server was lost, and the transaction is rolled back".to_owned();
-                    Err((Error::Connection { message, sqlstate: None, source: Some(source) }, None))
-                }
-                (Some(true) | None, _) => Err((Error::CommitOutcomeUnknown { source }, None)),
-            }
-        }
     }
 }
 
