@@ -71,7 +71,7 @@ pub(crate) use native::{Rows, SetProperty, SetValue, native_delete, native_updat
 pub(crate) use page::{PageOrder, RowPlace, Side, Window, exists_beyond, page};
 pub(crate) use parameter::{ColumnArray, Param, Statement, key_arrays};
 pub(crate) use parts::{Form, Part, Source, separately, together as parts_together};
-pub(crate) use pivot::{pivot_clear, pivot_delete, pivot_insert, pivot_insert_new, pivot_place};
+pub(crate) use pivot::{pivot_add, pivot_clear, pivot_delete, pivot_insert, pivot_place};
 pub(crate) use plain::{PlainValue, missing_column, plain, plain_entities};
 pub(crate) use query::{
     Combined, Distinct, SelectList, SelectQuery, SelectedTerm, SetOperator, count_query, exists_query, query,

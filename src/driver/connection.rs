@@ -277,7 +277,8 @@ impl Connection {
         let mut known = kept.map(|(cache, _)| (cache, cache.find(&statement.text)));
         if let Some((cache, Some(Some(prepared)))) = &known {
             let params = statement.params.iter().map(|param| param as &(dyn ToSql + Sync));
-            match self.client.query_raw(prepared, params).await {
+            // In a box: the driver's future has room for preparing, too, and would make those of all callers large.
+            match Box::pin(self.client.query_raw(prepared, params)).await {
                 Err(error) if is_plan_outdated(&error) => {
                     // So are others, of this connection and of the others: whoever altered the table is done with it.
                     if let Some((_, all)) = &self.prepared {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, TimeoutType, Timeouts,
 };
 use futures_util::future::{Either, select};
 use tokio_postgres::NoTls;
@@ -104,7 +104,13 @@ impl Pool {
     /// # Errors
     /// [`Error::Pool`] if none gets free in time, [`Error::Connection`] if a new one cannot be opened.
     pub(crate) async fn acquire(&self) -> Result<Connection, Error> {
-        let client = self.pool.get().await.map_err(|error| self.error(error))?;
+        // One that is free now needs no timer.
+        let now = Timeouts { wait: Some(Duration::ZERO), ..self.pool.timeouts() };
+        let client = match self.pool.timeout_get(&now).await {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Box::pin(self.pool.get()).await,
+            client => client,
+        };
+        let client = client.map_err(|error| self.error(error))?;
         let prepared = self.caches.of(&client.statement_cache).map(|own| (own, Arc::clone(&self.caches)));
         let (ended, log, metadata) = (self.ended.clone(), self.log.clone(), Arc::clone(&self.metadata));
         Ok(Connection::new(client, prepared, ended, log, metadata, Arc::clone(&self.cancel_address)))

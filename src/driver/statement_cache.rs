@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use deadpool_postgres::StatementCache as ConnectionIdentity;
 use lru::LruCache;
 use parking_lot::Mutex;
+use rustc_hash::FxBuildHasher;
 use tokio_postgres::Statement;
 
 /// The prepared statements of one connection, `None` while one is being prepared. The least recently used one is closed on
@@ -58,14 +59,14 @@ impl Drop for Preparing<'_> {
 /// The caches of all connections of a pool.
 #[derive(Debug)]
 pub(super) struct StatementCaches {
-    caches: DashMap<usize, (Weak<ConnectionIdentity>, Arc<PreparedStatements>)>,
+    caches: DashMap<usize, (Weak<ConnectionIdentity>, Arc<PreparedStatements>), FxBuildHasher>,
     capacity: Option<NonZeroUsize>,
 }
 
 impl StatementCaches {
     /// Caches of this size; 0 turns prepared statements off.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { caches: DashMap::new(), capacity: NonZeroUsize::new(capacity) }
+        Self { caches: DashMap::with_hasher(FxBuildHasher), capacity: NonZeroUsize::new(capacity) }
     }
 
     /// Forgets all statements of all connections: they were prepared for tables that have changed since.
@@ -81,7 +82,7 @@ impl StatementCaches {
         let address = Arc::as_ptr(connection).addr();
         if let Some(found) = self.caches.get(&address) {
             // The address may have been given to a new connection since.
-            if found.0.ptr_eq(&Arc::downgrade(connection)) && found.0.strong_count() > 0 {
+            if std::ptr::eq(found.0.as_ptr(), Arc::as_ptr(connection)) && found.0.strong_count() > 0 {
                 return Some(Arc::clone(&found.1));
             }
         }

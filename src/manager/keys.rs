@@ -36,6 +36,8 @@ struct EntityKeys {
     intake: AtomicU8,
     /// Whether the catalog has called the table plain.
     is_expected_plain: AtomicBool,
+    /// Whether something else links its new rows, too: a trigger.
+    has_links: AtomicBool,
     stock: Mutex<Vec<KeyPart>>,
 }
 
@@ -87,6 +89,16 @@ impl KeySource {
         self.entities[entity].intake.store(intake as u8, Ordering::Relaxed);
     }
 
+    /// Whether new rows have had links already.
+    pub(super) fn has_links(&self, entity: usize) -> bool {
+        self.entities[entity].has_links.load(Ordering::Relaxed)
+    }
+
+    /// Notes that new rows have had links already.
+    pub(super) fn note_links(&self, entity: usize) {
+        self.entities[entity].has_links.store(true, Ordering::Relaxed);
+    }
+
     /// How many keys to ask the server for, if this many are needed: none if they are in stock.
     pub(super) fn missing(&self, entity: usize, needed: usize) -> usize {
         match needed.saturating_sub(self.entities[entity].stock.lock().len()) {
@@ -114,6 +126,7 @@ impl KeySource {
             entity.refused.store(false, Ordering::Relaxed);
             entity.intake.store(Intake::Unknown as u8, Ordering::Relaxed);
             entity.is_expected_plain.store(false, Ordering::Relaxed);
+            entity.has_links.store(false, Ordering::Relaxed);
         }
     }
 }

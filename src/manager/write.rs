@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::metadata::Lifecycle;
 use crate::unit_of_work::{ChangeKind, ChangeSet, Outcome, UnitOfWork, check_guards, collect, plan, publish};
 
+mod commit_outcome;
 mod direct;
 mod flight;
 mod next_keys;
@@ -100,12 +101,12 @@ impl Session {
         let plan = plan(metadata, order, &changes, keys)
             .or_else(|error| plan(metadata, order, &changes, &AskAgain(keys)).map_err(|_| error))?;
         let place = match (self.transaction(), ending) {
-            (None, _) => Place::Own,
+            (None, _) => Place::Own(Some(self.orm.pool.acquire().await?)),
             (Some(connection), None) => Place::Savepoint(connection),
             (Some(connection), Some(Ending::Savepoint)) => Place::Scope(connection),
             (Some(connection), Some(Ending::Transaction)) => Place::Ending(connection),
         };
-        let is_own = matches!(place, Place::Own);
+        let is_own = matches!(place, Place::Own(_));
         let changes = Arc::new(changes);
         let has_written = self.tracker.has_written();
         let flight = Flight::new(&self.orm, &changes, plan, place, summarise(&changes), has_written);

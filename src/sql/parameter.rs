@@ -187,7 +187,7 @@ impl ColumnArray {
     /// flatten an array of arrays (rule C4).
     pub(crate) fn new(pg: PgType, rows: usize) -> Self {
         let element = if pg.is_array() { <String as crate::types::ScalarType>::TYPE } else { pg };
-        Self { element, count: 0, has_null: false, values: Vec::with_capacity(rows * 12) }
+        Self { element, count: 0, has_null: false, values: Vec::with_capacity(rows * 12 + 36) }
     }
 
     /// How many bytes the values take.

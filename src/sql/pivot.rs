@@ -33,21 +33,16 @@ fn push_value(out: &mut String, index: usize, column: &KeyColumnDef) {
     push_cast(out, column.sql_type.as_ref());
 }
 
-/// The text that links pairs of which one is a new row: no pair is linked already, and the server need not look.
-pub(crate) fn pivot_insert_new(pivot: &PivotDef) -> String {
-    insert_pairs(pivot)
-}
-
 /// The text that links pairs; a pair that is linked already stays as it is.
 pub(crate) fn pivot_insert(pivot: &PivotDef) -> String {
-    let mut text = insert_pairs(pivot);
+    let mut text = pivot_add(pivot);
     text.push_str(" ON CONFLICT DO NOTHING");
     text
 }
 
 /// The text that puts pairs behind all others, in their order, linked already or not.
 pub(crate) fn pivot_place(pivot: &PivotDef) -> String {
-    let mut text = insert_pairs(pivot);
+    let mut text = pivot_add(pivot);
     if let Some(order) = &pivot.order {
         text.push_str(" ON CONFLICT (");
         push_list(&mut text, columns(pivot), |text, column| push_identifier(text, &column.name));
@@ -59,8 +54,9 @@ pub(crate) fn pivot_place(pivot: &PivotDef) -> String {
     text
 }
 
-/// `INSERT INTO … SELECT … FROM unnest(…)`. Where there is an order, the database numbers the rows in theirs.
-fn insert_pairs(pivot: &PivotDef) -> String {
+/// The text that links pairs none of which is linked: `INSERT INTO … SELECT … FROM unnest(…)`. Where there is an order, the database
+/// numbers the rows in theirs.
+pub(crate) fn pivot_add(pivot: &PivotDef) -> String {
     let mut text = "INSERT INTO ".to_owned();
     push_table(&mut text, pivot.schema.as_deref(), &pivot.table);
     text.push_str(" (");

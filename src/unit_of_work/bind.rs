@@ -25,7 +25,7 @@ pub(crate) const CUT: usize = 32 << 20;
 type Bound = Vec<(Statement, Vec<usize>)>;
 
 /// Binds a planned statement whose keys are known; they are as they are now. `is_plain` tells whether the table of an entity is known to
-/// take every row as it is.
+/// take every row as it is, `links_anew` whether pivot rows of its new rows need not be looked for.
 ///
 /// # Errors
 /// [`Error::Conversion`] for a value that PostgreSQL cannot hold, [`Error::EntityBorrowed`].
@@ -34,6 +34,7 @@ pub(crate) fn bind(
     texts: &StatementTexts,
     now: KeysNow<'_>,
     is_plain: &dyn Fn(usize) -> bool,
+    links_anew: &dyn Fn(usize) -> bool,
     statement: &PlannedStatement,
 ) -> Result<Bound, Error> {
     let (changes, keys) = (now.changes, now.keys);
@@ -101,7 +102,10 @@ pub(crate) fn bind(
             Ok(vec![(Statement { text, params: Vec::new() }, Vec::new())])
         }
         PlannedStatement::DeleteRows { removal } => binder.removal(texts, *removal),
-        PlannedStatement::Link { link } => binder.pairs(texts, *link, Verb::PivotInsert),
+        PlannedStatement::Link { link } => {
+            let is_anew = links_anew(changes.links[*link].entity) && binder.is_anew(*link);
+            binder.pairs(texts, *link, if is_anew { Verb::PivotAdd } else { Verb::PivotInsert })
+        }
         PlannedStatement::Place { link } => binder.pairs(texts, *link, Verb::PivotPlace),
         PlannedStatement::Unlink { link } => binder.pairs(texts, *link, Verb::PivotDelete),
         PlannedStatement::Clear { clear } => binder.clear(texts, *clear),
@@ -274,19 +278,30 @@ impl Binder<'_> {
         }
     }
 
+    /// Whether every pair that is linked has an end whose key the database makes in this flush, so that nothing is linked to it yet. Not
+    /// where the order counts: there a pair that is named twice has to stay where it is.
+    fn is_anew(&self, link: usize) -> bool {
+        let change = &self.changes.links[link];
+        let relation = self.metadata.entities[change.entity].relation(change.property);
+        let is_ordered =
+            relation.and_then(|relation| relation.pivot.as_ref()).is_none_or(|pivot| pivot.order.is_some());
+        let is_new = |end: &LinkEnd| match end {
+            LinkEnd::Key(_) => false,
+            LinkEnd::Row(row) => {
+                self.changes.rows[*row].kind == ChangeKind::Insert && self.changes.rows[*row].key.is_none()
+            }
+        };
+        !is_ordered && change.linked.iter().all(|(one, two)| is_new(one) || is_new(two))
+    }
+
     fn pairs(&self, texts: &StatementTexts, link: usize, verb: Verb) -> Result<Bound, Error> {
         let change = &self.changes.links[link];
         let entity = &self.metadata.entities[change.entity];
         let relation = entity.relation(change.property).and_then(|to| Some((to.target, to.pivot.as_ref()?)));
         let Some((target, pivot)) = relation else { return Ok(Vec::new()) };
-        let is_new = |(one, two): &(LinkEnd, LinkEnd)| matches!(one, LinkEnd::Row(_)) || matches!(two, LinkEnd::Row(_));
-        let verb = match verb {
-            Verb::PivotInsert if pivot.order.is_none() && change.linked.iter().all(is_new) => Verb::PivotInsertNew,
-            verb => verb,
-        };
         let (pairs, write): (_, fn(&PivotDef) -> String) = match verb {
+            Verb::PivotAdd => (&change.linked, sql::pivot_add),
             Verb::PivotInsert => (&change.linked, sql::pivot_insert),
-            Verb::PivotInsertNew => (&change.linked, sql::pivot_insert_new),
             Verb::PivotPlace => (&change.placed, sql::pivot_place),
             _ => (&change.unlinked, sql::pivot_delete),
         };
@@ -303,7 +318,7 @@ impl Binder<'_> {
         } else {
             // Mostly they are in order but for the items of one owner: a stable sort makes use of that.
             ends.sort_by(|one, two| one.0.cmp(&two.0).then_with(|| one.1.cmp(&two.1)));
-            // A row may be named by its entity and by its key.
+            // The same row can be named in two ways.
             ends.dedup();
         }
         let failed = |error| conversion(entity, entity.property_name(change.property), error);

@@ -285,7 +285,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         removed_rows: Vec::new(),
         collections: Vec::new(),
         seen_collections: FxHashSet::default(),
-        shapes: Vec::new(),
+        shapes: Vec::with_capacity(1),
         given: RefCell::default(),
     };
     for cell in cells {

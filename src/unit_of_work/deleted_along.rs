@@ -118,6 +118,9 @@ impl DeletedAlong {
     /// # Errors
     /// [`Error::EntityBorrowed`] if this thread holds a guard of one of them.
     pub(super) fn publish(self, graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<(), Error> {
+        if self.gone.is_empty() && self.emptied.is_empty() && self.stale.is_empty() {
+            return Ok(());
+        }
         let told = self.told(graph, changes)?;
         for cell in self.cells().chain(told.iter().map(|told| &told.cell)) {
             graph.tracker.keep_all(cell)?;

@@ -71,6 +71,7 @@ impl Told {
 pub(super) fn told(graph: &Arc<UnitOfWork>, changes: &ChangeSet) -> Result<Vec<Told>, Error> {
     let mut finder = Finder { graph, changes, told: Vec::new() };
     if changes.has_references {
+        finder.told.reserve(changes.rows.len());
         for row in &changes.rows {
             finder.row(row)?;
         }

@@ -259,6 +259,9 @@ impl Publisher<'_> {
 
     /// References are by key from now on, in this graph.
     fn references(&self, value: &mut dyn EntityObject, row: &RowChange) {
+        if row.targets.is_empty() && row.overrides.is_empty() {
+            return;
+        }
         let nothing = row.overrides.iter().filter(|(_, value)| matches!(value, Override::Reference(None)));
         let nothing = nothing.map(|(property, _)| (*property, None));
         let entity = &self.graph.metadata.entities[row.entity];

@@ -284,3 +284,66 @@ async fn pivot_rows_of_a_failed_flush_are_still_pending() {
     em.flush().await.unwrap();
     assert_eq!(fixture.rows(LINKS).await, ["a|y", "a|z", "b|y", "b|z"]);
 }
+
+#[tokio::test]
+async fn new_rows_are_linked_without_looking_for_what_may_be_linked_unless_a_trigger_links_them_too() {
+    let fixture = Fixture::new(library()).await;
+    let (em, [a, _], [x, y, _]) = tagged(&fixture).await;
+    let write = |title: &str| em.persist(NewBook { title: title.into(), author: a.read().author.clone() });
+    let links = |fixture: &Fixture| -> Vec<bool> {
+        let statements = fixture.statements().into_iter().filter(|text| text.starts_with("INSERT INTO \"book_tags\""));
+        statements.map(|text| text.ends_with("ON CONFLICT DO NOTHING")).collect()
+    };
+    write("c").write().tags.set([&x, &y]);
+    em.flush().await.unwrap();
+    assert_eq!(links(&fixture), [false]);
+    a.write().tags.remove(&x);
+    em.flush().await.unwrap();
+    fixture.forget();
+    write("d").write().tags.add(&x);
+    a.write().tags.add(&x);
+    em.flush().await.unwrap();
+    assert_eq!(links(&fixture), [true], "the other book may have been linked by somebody else");
+    // C14: `add` links what is not linked.
+    let sql = "CREATE FUNCTION tag_book() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN INSERT INTO book_tags SELECT NEW.id, id FROM tag WHERE name = 'x'; RETURN NULL; END $$; \
+               CREATE TRIGGER tag_book AFTER INSERT ON book FOR EACH ROW EXECUTE FUNCTION tag_book()";
+    fixture.database.execute(sql).await.unwrap();
+    fixture.forget();
+    let book = write("e");
+    book.write().tags.set([&x, &y]);
+    em.flush().await.unwrap();
+    assert_eq!(links(&fixture), [false, true], "tried once");
+    assert_eq!(names(&book), ["x", "y"]);
+    fixture.forget();
+    write("f").write().tags.set([&x, &y]);
+    em.flush().await.unwrap();
+    assert_eq!(links(&fixture), [true], "it is known now");
+    let seen = fixture.rows(&LINKS.replace("ORDER", "WHERE title > 'b' ORDER")).await;
+    assert_eq!(seen, ["c|x", "c|y", "d|x", "e|x", "e|y", "f|x", "f|y"]);
+}
+
+#[tokio::test]
+async fn a_link_that_is_there_already_fails_no_transaction() {
+    let fixture = Fixture::new(library()).await;
+    let (em, [a, _], [x, ..]) = tagged(&fixture).await;
+    let sql = "CREATE FUNCTION tag_book() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN INSERT INTO book_tags SELECT NEW.id, id FROM tag WHERE name = 'x'; RETURN NULL; END $$; \
+               CREATE TRIGGER tag_book AFTER INSERT ON book FOR EACH ROW EXECUTE FUNCTION tag_book()";
+    fixture.database.execute(sql).await.unwrap();
+    for (title, flushes) in [("c", false), ("d", true)] {
+        em.transactional(async |em| {
+            em.find::<Tag>().await?;
+            let book = em.persist(NewBook { title: title.into(), author: a.read().author.clone() });
+            book.write().tags.add(&x);
+            if flushes {
+                em.flush().await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await
+        .unwrap();
+    }
+    let seen = fixture.rows(&LINKS.replace("ORDER", "WHERE title > 'b' ORDER")).await;
+    assert_eq!(seen, ["c|x", "d|x"]);
+}

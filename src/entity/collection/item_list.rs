@@ -256,12 +256,17 @@ impl ItemList {
         if self.contains(&item) {
             return false;
         }
+        self.append(item);
+        true
+    }
+
+    /// Appends an item that is known not to be there.
+    pub(super) fn append(&mut self, item: Item) {
         self.rows += usize::from(matches!(item, Item::Row(_)));
         if let Some(index) = self.index.get_mut() {
             index.insert(&item, self.items.len());
         }
         self.items.push(item);
-        true
     }
 
     /// Takes an item out; whether it was there.

@@ -77,7 +77,7 @@ impl Items {
             if let Some(arranged) = arranged {
                 arranged.push(item.clone());
             }
-            items.push(item);
+            items.append(item);
         } else {
             if let Some(arranged) = arranged {
                 arranged.remove(&item);

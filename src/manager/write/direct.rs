@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::flight::{Extent, Flight, OpenFlush, Place, resolve};
+use super::commit_outcome::resolve;
+use super::flight::{Extent, Flight, OpenFlush, Place};
 use super::unfinished::Flying;
 use super::{FlushSummary, Session};
 use crate::driver::{Answer, Executor, TransactionConnection};
@@ -28,7 +29,10 @@ impl Session {
         let (metadata, order, keys) = (&self.orm.metadata, &self.orm.order, &self.orm.keys);
         let plan = plan(metadata, order, &changes, keys)
             .or_else(|error| plan(metadata, order, &changes, &AskAgain(keys)).map_err(|_| error))?;
-        let place = self.transaction().map_or(Place::Own, Place::Savepoint);
+        let place = match self.transaction() {
+            None => Place::Own(Some(self.orm.pool.acquire().await?)),
+            Some(connection) => Place::Savepoint(connection),
+        };
         let changes = Arc::new(changes);
         let flight = Flight::new(&self.orm, &changes, plan, place, FlushSummary::default(), false);
         self.wrote_directly();

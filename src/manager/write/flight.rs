@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::FlushSummary;
+use super::commit_outcome::resolve;
 use super::next_keys::{keys_of, next_keys};
 use super::stale::checks_rows;
 use super::unfinished::Written;
-use crate::driver::{Answer, CommitFailure, Connection, TransactionConnection};
+use crate::driver::{Answer, Connection, TransactionConnection};
 use crate::error::Error;
 use crate::manager::Shared;
 use crate::sql::{self, GuardFailure, Intake, Statement};
@@ -18,8 +19,8 @@ use crate::unit_of_work::{Allocation, ChangeSet, Outcome, Plan, PlannedStatement
 
 /// Where a flush takes place.
 pub(super) enum Place {
-    /// In a transaction of its own.
-    Own,
+    /// In a transaction of its own, on this connection; on another one if it has to be tried again.
+    Own(Option<Connection>),
     /// In an open one; a failure gives up no more than the flush.
     Savepoint(Arc<TransactionConnection>),
     /// In an open one, whose innermost scope fails with it.
@@ -46,6 +47,8 @@ pub(super) struct Flight {
     pub(super) has_written: bool,
     /// Whether it is the second attempt, because statements had been prepared for tables that were altered since.
     is_prepared_anew: bool,
+    /// Whether pivot rows of new rows are inserted without looking for those that are there.
+    links_anew: bool,
     /// Whether stale rows may be more than those of one statement.
     pub(super) is_stale_elsewhere: bool,
 }
@@ -54,6 +57,8 @@ pub(super) struct Flight {
 enum Failure {
     /// The keys of this entity have no order: nothing was written, and it is done in another way.
     Unordered(usize),
+    /// Pivot rows of this entity were there, though one end of each is new: nothing was written, and those are left out.
+    Linked(usize),
     /// A table was altered since a statement was prepared: nothing was written, and all statements are prepared anew.
     Outdated,
     /// These rows of the change set were not found as they have been read.
@@ -68,7 +73,6 @@ impl From<Error> for Failure {
 }
 
 /// Statements that are sent together, each with what was planned and the rows that it writes.
-#[derive(Default)]
 struct Batch<'p> {
     statements: Vec<Statement>,
     written: Vec<(&'p PlannedStatement, Vec<usize>)>,
@@ -108,7 +112,7 @@ impl Flight {
     ) -> Self {
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
         let is_everything = match &place {
-            Place::Own => true,
+            Place::Own(_) => true,
             Place::Ending(connection) => connection.is_unused(),
             Place::Savepoint(_) | Place::Scope(_) => false,
         };
@@ -124,6 +128,7 @@ impl Flight {
             is_everything,
             has_written,
             is_prepared_anew: false,
+            links_anew: true,
             is_stale_elsewhere: false,
         }
     }
@@ -139,7 +144,7 @@ impl Flight {
     }
 
     /// Writes everything.
-    pub(super) async fn fly(mut self) -> Result<Written, Error> {
+    pub(super) async fn fly(mut self: Box<Self>) -> Result<Written, Error> {
         loop {
             if let Place::Ending(connection) = &self.place
                 && !connection.is_open()
@@ -147,12 +152,19 @@ impl Flight {
                 self.place = Place::Ending(Arc::new(connection.begin_again()));
             }
             match self.attempt().await {
-                Err(Failure::Unordered(_) | Failure::Outdated) if self.is_given_up.load(Ordering::Acquire) => {
+                Err(Failure::Unordered(_) | Failure::Linked(_) | Failure::Outdated)
+                    if self.is_given_up.load(Ordering::Acquire) =>
+                {
                     return Err(Error::TransactionAborted);
                 }
                 Err(Failure::Unordered(entity)) => {
                     // Nothing was written. With keys that are taken beforehand it does not matter in which order they come.
                     self.orm.keys.set_intake(entity, Intake::Altering);
+                    self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
+                }
+                Err(Failure::Linked(entity)) => {
+                    self.orm.keys.note_links(entity);
+                    self.links_anew = false;
                     self.plan = plan(&self.orm.metadata, &self.orm.order, &self.changes, &self.orm.keys)?;
                 }
                 Err(Failure::Outdated) => {
@@ -179,7 +191,7 @@ impl Flight {
     async fn attempt(&mut self) -> Result<(Outcome, Option<OpenFlush>), Failure> {
         self.is_stale_elsewhere = self.may_be_stale_twice();
         self.is_repeatable = match self.place {
-            Place::Own | Place::Savepoint(_) => true,
+            Place::Own(_) | Place::Savepoint(_) => true,
             // The savepoint takes no trip.
             Place::Scope(_) => self.is_stale_elsewhere || self.may_be_unordered(|_| true),
             // With a savepoint, COMMIT would take a trip of its own.
@@ -187,6 +199,7 @@ impl Flight {
                 !self.is_everything && self.may_be_unordered(|entity| !self.orm.keys.is_expected_plain(entity))
             }
         };
+        self.links_anew &= self.is_repeatable || self.is_everything;
         let mut line = self.open().await?;
         let mut outcome = self.take_keys(&line).await?;
         let plan = std::mem::take(&mut self.plan);
@@ -199,7 +212,7 @@ impl Flight {
             self.summary.statements += batch.statements.len() as u64;
             self.summary.round_trips += 1;
             let answers = match self.send(&mut line, &batch).await {
-                Err(Failure::Stale(rows)) => return Err(self.all_stale(&mut line, rows).await.into()),
+                Err(Failure::Stale(rows)) => return Err(Box::pin(self.all_stale(&mut line, rows)).await.into()),
                 answers => answers?,
             };
             self.take_in(&mut outcome, &batch, &answers)?;
@@ -220,9 +233,15 @@ impl Flight {
     }
 
     /// Opens what the statements are sent on.
-    async fn open(&self) -> Result<Line, Error> {
+    async fn open(&mut self) -> Result<Line, Error> {
+        if let Place::Own(connection) = &mut self.place
+            && let Some(connection) = connection.take()
+        {
+            return Ok(Line::Alone(connection));
+        }
         let (connection, extent) = match &self.place {
-            Place::Own => return Ok(Line::Alone(self.orm.pool.acquire().await?)),
+            // In a box: rare, and large.
+            Place::Own(_) => return Ok(Line::Alone(Box::pin(self.orm.pool.acquire()).await?)),
             Place::Savepoint(connection) => (connection, Extent::Savepoint(connection.savepoint()?)),
             Place::Scope(connection) | Place::Ending(connection) if self.is_repeatable => {
                 (connection, Extent::Savepoint(connection.savepoint()?))
@@ -246,8 +265,8 @@ impl Flight {
                 self.summary.statements += statements.len() as u64;
                 self.summary.round_trips += 1;
                 let answers = match line {
-                    Line::Alone(connection) => connection.run_all(&statements).await,
-                    Line::Transaction(open) => open.connection.run_all(&statements).await?,
+                    Line::Alone(connection) => Box::pin(connection.run_all(&statements)).await,
+                    Line::Transaction(open) => Box::pin(open.connection.run_all(&statements)).await?,
                 };
                 for ((allocation, _), answer) in asked.iter().zip(answers) {
                     match keys_of(&orm.metadata, allocation, &answer?)? {
@@ -282,7 +301,9 @@ impl Flight {
     /// The statements that can be sent now: all, unless some need keys that others make.
     fn next_batch<'p>(&self, plan: &'p Plan, outcome: &mut Outcome, next: &mut usize) -> Result<Batch<'p>, Error> {
         let orm = &self.orm;
-        let mut batch = Batch::default();
+        let left = plan.statements.len() - *next;
+        let mut batch =
+            Batch { statements: Vec::with_capacity(left), written: Vec::with_capacity(left), is_last: false };
         while let Some(statement) = plan.statements.get(*next) {
             // The first is ready, or no later one can be: what it needs has been answered.
             if !batch.statements.is_empty() && !statement.is_ready(&self.changes, &outcome.keys) {
@@ -290,7 +311,8 @@ impl Flight {
             }
             let is_plain = |entity: usize| matches!(orm.keys.intake(entity), Intake::Unordered | Intake::Plain);
             let now = outcome.now(&orm.metadata, &self.changes);
-            let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, statement)?;
+            let links_anew = |entity: usize| self.links_anew && !orm.keys.has_links(entity);
+            let bound = bind(&orm.metadata, &orm.texts, now, &is_plain, &links_anew, statement)?;
             outcome.bound(&orm.metadata, &self.changes, statement)?;
             for (bound, rows) in bound {
                 batch.statements.push(bound);
@@ -306,7 +328,7 @@ impl Flight {
     async fn send(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Vec<Answer>, Failure> {
         let commits = batch.is_last
             && match self.place {
-                Place::Own => true,
+                Place::Own(_) => true,
                 Place::Ending(_) => !self.is_repeatable,
                 Place::Savepoint(_) | Place::Scope(_) => false,
             };
@@ -320,7 +342,8 @@ impl Flight {
             }
             (Line::Alone(_), None) => Ok(Vec::new()),
             (Line::Transaction(open), _) if commits => {
-                let answers = open.connection.commit(&batch.statements).await;
+                // In a box, so that a flush of one statement has room in a small one.
+                let answers = Box::pin(open.connection.commit(&batch.statements)).await;
                 open.is_done = true;
                 self.landed(resolve(&self.orm, answers).await, batch)
             }
@@ -354,6 +377,11 @@ impl Flight {
     fn explain(&self, (error, statement): (Error, Option<usize>), batch: &Batch<'_>) -> Failure {
         if let (Error::PlanOutdated { .. }, true, false) = (&error, self.is_everything, self.is_prepared_anew) {
             return Failure::Outdated;
+        }
+        if let (Some("23505" | "23P01"), Some(index), true) = (error.sqlstate(), statement, self.links_anew)
+            && let Some((PlannedStatement::Link { link }, _)) = batch.written.get(index)
+        {
+            return Failure::Linked(self.changes.links[*link].entity);
         }
         if let (Error::Database { message, .. }, Some(index)) = (&error, statement)
             && let Some(failure) = sql::guard_failure(message)
@@ -448,32 +476,6 @@ impl OpenFlush {
 impl Drop for OpenFlush {
     fn drop(&mut self) {
         self.undo();
-    }
-}
-
-/// Finds out whether a transaction was committed whose connection was lost (rule C11).
-pub(super) async fn resolve(
-    orm: &Shared,
-    answers: Result<Vec<Answer>, CommitFailure>,
-) -> Result<Vec<Answer>, (Error, Option<usize>)> {
-    match answers {
-        Ok(answers) => Ok(answers),
-        Err(CommitFailure::RolledBack { error, statement }) => Err((error, statement)),
-        Err(CommitFailure::Unknown { source, number, answers }) => {
-            let is_committed = match &number {
-                Some(number) => orm.pool.is_committed(number).await,
-                None => None,
-            };
-            match (is_committed, answers) {
-                (Some(true), Some(answers)) => Ok(answers),
-                (Some(false), _) => {
-                    let message =
-                        "the connection to the server was lost, and the transaction is rolled back".to_owned();
-                    Err((Error::Connection { message, sqlstate: None, source: Some(source) }, None))
-                }
-                (Some(true) | None, _) => Err((Error::CommitOutcomeUnknown { source }, None)),
-            }
-        }
     }
 }
 

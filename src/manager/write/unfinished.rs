@@ -73,7 +73,7 @@ impl Flying {
     pub(super) fn new(flight: Flight, orm: &Arc<Shared>, changes: &Arc<ChangeSet>) -> Self {
         let (is_committing, is_given_up) = (flight.is_committing(), flight.is_given_up());
         let (orm, changes) = (Arc::clone(orm), Arc::clone(changes));
-        Self { future: Some(Box::pin(flight.fly())), is_committing, is_given_up, orm, changes }
+        Self { future: Some(Box::pin(Box::new(flight).fly())), is_committing, is_given_up, orm, changes }
     }
 
     /// What it brings. Can be asked for again after it was given up.

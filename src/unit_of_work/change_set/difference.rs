@@ -12,11 +12,11 @@ impl Collector<'_> {
             removal.keys.dedup();
         }
         // Positions first: foreign keys refer to rows that come later.
-        let mut inserted = vec![None; self.nodes.len()];
+        let mut inserted = Vec::with_capacity(self.nodes.len());
         let mut inserts = 0;
-        for (node, position) in self.nodes.iter().zip(&mut inserted) {
+        for node in &self.nodes {
+            inserted.push((node.role == Role::Insert).then_some(inserts));
             if node.role == Role::Insert {
-                *position = Some(inserts);
                 inserts += 1;
                 match changes.inserted.iter_mut().find(|(entity, _)| *entity == node.entity) {
                     Some((_, rows)) => *rows += 1,
@@ -24,7 +24,7 @@ impl Collector<'_> {
                 }
             }
         }
-        changes.rows.reserve(self.nodes.len());
+        changes.rows = Vec::with_capacity(self.nodes.len());
         self.new_rows(&mut changes, &inserted)?;
         if inserts < self.nodes.len() {
             self.other_rows(&mut changes, &inserted)?;
@@ -41,7 +41,7 @@ impl Collector<'_> {
 
     /// The rows of nodes that are inserted.
     fn new_rows(&mut self, changes: &mut ChangeSet, inserted: &[Option<usize>]) -> Result<(), Error> {
-        let mut properties = Vec::new();
+        let mut properties = self.no_properties();
         for index in 0..self.nodes.len() {
             if self.nodes[index].role == Role::Insert {
                 let row = self.row(index);
@@ -59,7 +59,7 @@ impl Collector<'_> {
 
     /// The rows of nodes that are updated or deleted.
     fn other_rows(&mut self, changes: &mut ChangeSet, inserted: &[Option<usize>]) -> Result<(), Error> {
-        let mut properties = Vec::new();
+        let mut properties = self.no_properties();
         let mut changes_keys = false;
         for index in 0..self.nodes.len() {
             let role = self.nodes[index].role;
@@ -92,6 +92,11 @@ impl Collector<'_> {
             changes.keys = KeyChanges::of(&changes.rows);
         }
         Ok(())
+    }
+
+    /// Room for the properties of a row.
+    fn no_properties(&self) -> Vec<u16> {
+        Vec::with_capacity(self.nodes.first().map_or(0, |node| self.entity(node.entity).properties.len()))
     }
 
     /// The row of a node, as long as nothing is known of it.
@@ -201,7 +206,6 @@ impl Collector<'_> {
         properties: &mut Vec<u16>,
     ) -> Result<(), Error> {
         properties.clear();
-        properties.reserve(entity.properties.len());
         let mut failure = None;
         cell.read_sent(self.flush, &mut |view| {
             for (number, property) in (0_u16..).zip(&entity.properties) {
@@ -362,6 +366,7 @@ impl Collector<'_> {
                     link.placed.extend(ends(pair));
                 }
             }
+            link.linked.reserve(pending.changed.len());
             for (pair, is_linked) in pending.changed.iter().filter(|(pair, _)| !placed.contains(pair)) {
                 let Some((one, two)) = ends(pair) else { continue };
                 if *is_linked {
