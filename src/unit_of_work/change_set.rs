@@ -279,6 +279,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         released: VecDeque::new(),
         abandoned: Vec::new(),
         inverse_set: Vec::new(),
+        put_into: Vec::new(),
         links: Vec::new(),
         clears: Vec::new(),
         removals: Vec::new(),
@@ -315,6 +316,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             break;
         }
     }
+    collector.take_in_what_is_meant_again()?;
     collector.empty_inverse_sides();
     let changes = collector.finish()?;
     rekeying::check_taken(graph, &changes)?;
@@ -333,6 +335,8 @@ struct Collector<'a> {
     abandoned: Vec<Abandoned>,
     /// Inverse sides of one-to-ones that were set: the node, the property, and what it was set to.
     inverse_set: Vec<(usize, u16, Arc<dyn AnyCell>)>,
+    /// Items of one-to-manys that were new and removed again: the item, its relation to the owner, and the owner.
+    put_into: Vec<(Arc<dyn AnyCell>, usize, Arc<dyn AnyCell>)>,
     /// By entity and property of the owning side.
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,

@@ -178,3 +178,20 @@ async fn c14_a_collection_takes_in_what_has_referred_to_an_entity_that_was_delet
     assert_eq!(fixture.rows(&format!("{NOTES} ORDER BY text")).await, ["draft|Bob", "note|Ada"]);
     assert_eq!((ada.read().notes.len().unwrap(), draft.read().person.id()), (1, bob.id()));
 }
+
+#[tokio::test]
+async fn c14_what_was_removed_before_it_was_inserted_and_is_referred_to_belongs_to_its_collection() {
+    let Office { fixture, em, .. } = Office::new().await;
+    let eve = em.create(NewPerson { name: "Eve".into(), age: 30 });
+    em.persist(&eve);
+    em.remove(&eve);
+    let team = em.persist(NewTeam { region: "north".into(), number: 1 });
+    team.write().members.add(&eve);
+    em.persist(NewNote { text: "of Eve".into(), person: eve.to_ref() });
+    assert_eq!(em.flush().await.unwrap().inserted, 3);
+    let row = "SELECT person.name, region FROM person JOIN team ON team.id = team_id";
+    assert_eq!(fixture.rows(row).await, ["Eve|north"]);
+    assert_eq!(eve.read().team, Some(team.to_ref()));
+    assert_eq!(team.read().members.items().unwrap(), [eve]);
+    assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
+}

@@ -313,7 +313,9 @@ impl Collector<'_> {
             // Its row has to be changed, and what is in it is not known.
             let Member::Entity(item) = item else { return Err(not_loaded(entity, property)) };
             self.cascade_persist(relation, name, item)?;
-            if !self.is_dropped(item) && !self.refers_to(item, inverse, owner)? {
+            if self.is_dropped(item) {
+                self.put_into.push((Arc::clone(item), inverse, Arc::clone(owner)));
+            } else if !self.refers_to(item, inverse, owner)? {
                 self.set_reference(item, inverse, Some(owner))?;
             }
         }
@@ -321,6 +323,18 @@ impl Collector<'_> {
             let Member::Entity(item) = item else { return Err(not_loaded(entity, property)) };
             let (owner, item) = (Arc::clone(owner), Arc::clone(item));
             self.released.push_back(Released { owner, entity: entity.index, property, item, removed_along: false });
+        }
+        Ok(())
+    }
+
+    /// Items that were removed before they were inserted, and that something refers to all the same, belong to the collections that they
+    /// are in.
+    pub(super) fn take_in_what_is_meant_again(&mut self) -> Result<(), Error> {
+        for (item, inverse, owner) in std::mem::take(&mut self.put_into) {
+            let owner_goes = self.node_of(&owner).is_some_and(|index| self.nodes[index].role == Role::Delete);
+            if !self.is_dropped(&item) && !owner_goes && !self.refers_to(&item, inverse, &owner)? {
+                self.set_reference(&item, inverse, Some(&owner))?;
+            }
         }
         Ok(())
     }
