@@ -87,8 +87,10 @@ impl Schema<'_> {
     async fn run(&self, statements: &[String]) -> Result<(), Error> {
         let connection = self.pool.acquire().await?;
         let script = ddl::script(statements);
-        let Some(question) = KeySource::question(self.metadata) else { return connection.batch(&script).await };
-        let (done, answers) = connection.batch_and_look_up(&script, &question).await;
+        let (done, answers) = match KeySource::question(self.metadata) {
+            Some(question) => connection.batch_and_look_up(&script, &question).await,
+            None => (connection.batch(&script).await, Ok(Vec::new())),
+        };
         // What was known of the tables and their sequences may not be true any more.
         self.keys.reset();
         self.keys.expect(self.metadata, &answers.unwrap_or_default());

@@ -124,8 +124,9 @@ impl UnitOfWork {
         if let Some(entity) = self.metadata.find(T::meta()) {
             self.make_uuid(&any, entity.uuid_key);
         }
+        // In this order: a flush that takes place in between finds it in the map.
+        self.map.lock().add_new(Arc::clone(&any));
         self.tracker.add_pending(&any);
-        self.map.lock().add_new(any);
         cell
     }
 

@@ -128,9 +128,15 @@ impl TransactionConnection {
         !self.is_used.load(Ordering::Acquire)
     }
 
-    /// Begins another one like this, which has ended.
+    /// Ends it, without waiting for that, and begins another one like it. What that meets counts for this one, too.
     pub(crate) fn begin_again(&self) -> Self {
-        Self::begin_with(self.connection.clone(), self.options)
+        self.abandon();
+        // Nobody waits for the answers.
+        self.sent.lock().posted.clear();
+        self.conflict.store(false, Ordering::Release);
+        let mut again = Self::begin_with(self.connection.clone(), self.options);
+        again.conflict = Arc::clone(&self.conflict);
+        again
     }
 
     /// The connection, for what is sent while the transaction is open.

@@ -63,8 +63,9 @@ impl KeySource {
             let number = answer.as_deref().and_then(|answer| answer.parse().ok()).unwrap_or_default();
             let intake = Intake::from_number(number);
             self.entities[entity.index].is_expected_plain.store(intake == Intake::Plain, Ordering::Relaxed);
-            if intake != Intake::Plain {
-                self.set_intake(entity.index, intake);
+            if matches!(intake, Intake::Altering | Intake::Unordered) {
+                // Until rows were inserted, whether they are altered is not sure.
+                self.set_intake(entity.index, Intake::Altering);
             }
         }
     }

@@ -26,6 +26,9 @@ impl EntityDef {
                 Some(_) if next == Some("(") => {}
                 Some(property) if !properties.contains(&property) => properties.push(property),
                 None if name == self.table && next != Some(".") => return Vec::new(),
+                None if name == self.table && tokens.get(position + 2).is_some_and(|(_, text)| *text == "*") => {
+                    return Vec::new();
+                }
                 _ => {}
             }
         }
@@ -49,7 +52,8 @@ pub(super) fn name_indexes(indexes: &mut [IndexDef], make: impl Fn(&[String], &s
         let suffix = if index.unique { "unique" } else { "index" };
         let mut made = make(&parts, suffix);
         let mut number = 1;
-        while indexes.iter().any(|other| other.name == made) {
+        // A naming strategy may make the same name of them for all that; then there are two of that name, which is an error.
+        while number <= indexes.len() && indexes.iter().any(|other| other.name == made) {
             number += 1;
             parts.truncate(parts.len() - usize::from(number > 2));
             parts.push(number.to_string());

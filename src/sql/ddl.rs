@@ -6,6 +6,7 @@
 
 use super::identifier::{push_identifier, push_list, push_table, push_type};
 use crate::metadata::SqlType;
+use crate::metadata::lexer::ends_in_comment;
 use crate::types::{EnumMeta, EnumStorage, PgType};
 
 /// A table, with its schema where it has one.
@@ -229,7 +230,7 @@ pub(crate) fn index_parts(columns: &[String], expressions: &[String]) -> String 
         }
         text.push('(');
         text.push_str(expression);
-        text.push(')');
+        text.push_str(if ends_in_comment(expression) { "\n)" } else { ")" });
     }
     text
 }

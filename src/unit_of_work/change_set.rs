@@ -306,6 +306,8 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
     loop {
         if let Some(node) = collector.queue.pop_front() {
             collector.follow(node)?;
+        } else if collector.take_in_what_is_meant_again()? {
+            // What is released looks at who has taken it in.
         } else if let Some(released) = collector.released.pop_front() {
             collector.release(&released)?;
         } else if let Some(abandoned) = collector.abandoned.pop() {
@@ -316,7 +318,6 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             break;
         }
     }
-    collector.take_in_what_is_meant_again()?;
     collector.empty_inverse_sides();
     let changes = collector.finish()?;
     rekeying::check_taken(graph, &changes)?;

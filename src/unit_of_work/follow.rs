@@ -79,7 +79,8 @@ pub(super) fn follow(graph: &Arc<UnitOfWork>, followers: &[Follower], now: KeysN
     for (follower, key) in rekeyed() {
         old_keys.extend(follower.cell.key().map(|old| ((follower.entity, key.clone()), old)));
         follower.cell.set_key(Some(key.clone()));
-        replaced.extend(map.insert(follower.entity, key.clone(), &follower.cell));
+        let other = map.insert(follower.entity, key.clone(), &follower.cell);
+        replaced.extend(other.filter(|other| !Arc::ptr_eq(other, &follower.cell)));
     }
     drop(map);
     if !old_keys.is_empty() {

@@ -195,3 +195,31 @@ async fn c14_what_was_removed_before_it_was_inserted_and_is_referred_to_belongs_
     assert_eq!(team.read().members.items().unwrap(), [eve]);
     assert_eq!(em.flush().await.unwrap(), FlushSummary::default());
 }
+
+#[tokio::test]
+async fn c14_what_was_removed_before_it_was_inserted_goes_where_it_is_put_last() {
+    let Office { fixture, em, ada, bob, .. } = Office::new().await;
+    let eve = em.create(NewPerson { name: "Eve".into(), age: 30 });
+    em.persist(&eve);
+    em.remove(&eve);
+    let teams = [1, 2].map(|number| em.persist(NewTeam { region: "north".into(), number }));
+    teams[0].write().members.add(&eve);
+    em.persist(NewNote { text: "of Eve".into(), person: eve.to_ref() });
+    teams[1].write().members.add(&eve);
+    em.flush().await.unwrap();
+    let row = "SELECT person.name, number FROM person JOIN team ON team.id = team_id";
+    assert_eq!(fixture.rows(row).await, ["Eve|2"]);
+    assert_eq!(eve.read().team, Some(teams[1].to_ref()));
+
+    // Taken out of one collection and put into another one.
+    let note = em.create(NewNote { text: "moved".into(), person: ada.to_ref() });
+    em.persist(&note);
+    em.remove(&note);
+    ada.write().notes.remove(&note);
+    em.flush().await.unwrap();
+    assert_eq!((note.state(), fixture.rows(NOTES).await.len()), (EntityState::New, 2), "it is not meant again by that");
+    bob.write().notes.add(&note);
+    em.persist(&note);
+    em.flush().await.unwrap();
+    assert_eq!(fixture.rows(&format!("{NOTES} WHERE text = 'moved'")).await, ["moved|Bob"]);
+}

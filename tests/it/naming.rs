@@ -288,3 +288,30 @@ async fn a_name_given_by_hand_that_would_be_cut_off_is_reported() {
     assert!(problems[0].starts_with("TooLong: the name a table whose name was given by hand"), "{problems:?}");
     assert!(problems[1].ends_with("is 70 bytes long, and PostgreSQL keeps 63: give a shorter one"), "{problems:?}");
 }
+
+/// A strategy that calls all constraints of a kind the same.
+#[derive(Debug)]
+struct Short;
+
+impl NamingStrategy for Short {
+    fn constraint_name(&self, table: &str, _: &[&str], suffix: &str) -> String {
+        format!("{table}_{suffix}")
+    }
+}
+
+#[derive(Entity, Clone, Debug)]
+#[unique(expression = "lower(name)", where = "id > 1")]
+#[unique(expression = "lower(name)", where = "id < 1")]
+pub struct Alias {
+    #[primary_key(assigned)]
+    pub id: i32,
+    pub name: String,
+}
+
+#[tokio::test]
+async fn indexes_over_expressions_that_cannot_be_told_apart_are_an_error() {
+    let fixture = Fixture::new(entities![Alias]).await;
+    let builder = Orm::builder().url(fixture.database.url()).naming_strategy(Short);
+    let error = builder.entities(entities![Alias]).connect().await.unwrap_err().to_string();
+    assert!(error.contains("Alias: there are two indexes called alias_unique"), "{error}");
+}

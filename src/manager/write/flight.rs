@@ -145,12 +145,12 @@ impl Flight {
 
     /// Writes everything.
     pub(super) async fn fly(mut self: Box<Self>) -> Result<Written, Error> {
+        let mut is_first = true;
         loop {
-            if let Place::Ending(connection) = &self.place
-                && !connection.is_open()
-            {
+            if let (Place::Ending(connection), true, false) = (&self.place, self.is_everything, is_first) {
                 self.place = Place::Ending(Arc::new(connection.begin_again()));
             }
+            is_first = false;
             match self.attempt().await {
                 Err(Failure::Unordered(_) | Failure::Linked(_) | Failure::Outdated)
                     if self.is_given_up.load(Ordering::Acquire) =>

@@ -159,7 +159,7 @@ impl Collector<'_> {
     }
 
     /// Whether the entity was new and has been removed again.
-    fn is_dropped(&self, cell: &Arc<dyn AnyCell>) -> bool {
+    pub(super) fn is_dropped(&self, cell: &Arc<dyn AnyCell>) -> bool {
         self.node_of(cell).is_some_and(|index| self.nodes[index].role == Role::Nothing)
     }
 
@@ -327,16 +327,23 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Items that were removed before they were inserted, and that something refers to all the same, belong to the collections that they
-    /// are in.
-    pub(super) fn take_in_what_is_meant_again(&mut self) -> Result<(), Error> {
-        for (item, inverse, owner) in std::mem::take(&mut self.put_into) {
-            let owner_goes = self.node_of(&owner).is_some_and(|index| self.nodes[index].role == Role::Delete);
-            if !self.is_dropped(&item) && !owner_goes && !self.refers_to(&item, inverse, &owner)? {
-                self.set_reference(&item, inverse, Some(&owner))?;
+    /// Items that were removed before they were inserted, and that something refers to all the same, belong to the collection that they
+    /// are in, the last of several. Whether there were any.
+    pub(super) fn take_in_what_is_meant_again(&mut self) -> Result<bool, Error> {
+        if self.put_into.is_empty() {
+            return Ok(false);
+        }
+        let (dropped, meant): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.put_into).into_iter().partition(|(item, ..)| self.is_dropped(item));
+        self.put_into = dropped;
+        for (item, inverse, owner) in meant.iter().rev() {
+            let role = self.node_of(owner).map(|index| self.nodes[index].role);
+            let stays = !matches!(role, Some(Role::Delete | Role::Nothing));
+            if stays && !self.is_claimed(item, *inverse) && !self.refers_to(item, *inverse, owner)? {
+                self.set_reference(item, *inverse, Some(owner))?;
             }
         }
-        Ok(())
+        Ok(!meant.is_empty())
     }
 
     fn many_to_many(

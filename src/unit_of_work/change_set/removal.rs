@@ -37,7 +37,7 @@ impl Collector<'_> {
             return if self.goes_along(item, inverse, released)? { self.add_removal(item) } else { Ok(()) };
         }
         let unwritten = match item.lifecycle() {
-            Lifecycle::New | Lifecycle::Scheduled => self.node_of(item).is_none(),
+            Lifecycle::New | Lifecycle::Scheduled => self.node_of(item).is_none() || self.is_dropped(item),
             Lifecycle::Managed => false,
             Lifecycle::Removing | Lifecycle::Removed | Lifecycle::Detached => true,
         };
@@ -100,7 +100,7 @@ impl Collector<'_> {
     }
 
     /// Whether another collection has the entity already.
-    fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
+    pub(super) fn is_claimed(&self, cell: &Arc<dyn AnyCell>, property: usize) -> bool {
         let Some(index) = self.node_of(cell) else { return false };
         self.nodes[index]
             .overrides

@@ -2,7 +2,8 @@
 //! rows that may let go of a value come before all rows that may take one, where nothing speaks against it.
 //!
 //! An edge from each of the ones to each of the others would be too many: between them stands a node that is no statement. What
-//! surely, or probably, is the same value has edges of its own.
+//! surely, or probably, is the same value has edges of its own. The same goes for many rows that have the same values under a condition
+//! that is not understood.
 
 use super::rows::{Cause, Rows};
 use super::slots::Holding;
@@ -30,15 +31,29 @@ pub(super) struct Passing {
 impl Passing {
     /// Takes note of what a row has and gets, as far as that is known.
     pub(super) fn note(&mut self, row: usize, kind: ChangeKind, old: &Holding, new: &Holding) {
-        let (releases, takes) = (*old != Holding::Nothing, *new != Holding::Nothing);
+        if *old != Holding::Nothing {
+            self.gives(row, kind);
+        }
+        if *new != Holding::Nothing {
+            self.takes(row, kind);
+        }
+    }
+
+    /// Takes note of a row that may let go of a value.
+    pub(super) fn gives(&mut self, row: usize, kind: ChangeKind) {
         match kind {
-            ChangeKind::Delete if releases => self.deleted.push(row),
-            ChangeKind::Insert if takes => self.inserted.push(row),
-            ChangeKind::Update => {
-                self.releasing.extend(releases.then_some(row));
-                self.taking.extend(takes.then_some(row));
-            }
-            _ => {}
+            ChangeKind::Delete => self.deleted.push(row),
+            ChangeKind::Update => self.releasing.push(row),
+            ChangeKind::Insert => {}
+        }
+    }
+
+    /// Takes note of a row that may take a value.
+    pub(super) fn takes(&mut self, row: usize, kind: ChangeKind) {
+        match kind {
+            ChangeKind::Insert => self.inserted.push(row),
+            ChangeKind::Update => self.taking.push(row),
+            ChangeKind::Delete => {}
         }
     }
 

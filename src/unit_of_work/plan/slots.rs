@@ -134,6 +134,9 @@ fn changed_key(entity: &EntityDef, row: &RowChange) -> Option<Key> {
     Key::from_parts(parts)
 }
 
+/// Between how many pairs of rows that may pass one value on there are edges. Where there are more, a barrier stands between the rows.
+const PAIRS: usize = 64;
+
 /// What has to be different in every row.
 struct Slots<'a> {
     entity: &'a EntityDef,
@@ -254,8 +257,25 @@ impl<'a> Slots<'a> {
         let before = conflicts.handovers.len();
         let is_understood = self.parts.iter().all(|part| part.is_strict());
         let is_update = |position: usize| changes.rows[position].kind == ChangeKind::Update;
+        let mut takers: FxHashMap<&[u8], usize> = FxHashMap::default();
+        for (_, new) in &wanted {
+            *takers.entry(&new.folded).or_default() += 1;
+        }
+        let mut crowds: FxHashMap<&[u8], Passing> = FxHashMap::default();
         for (to, new) in &wanted {
-            for (from, old) in had.get(&new.folded).into_iter().flatten().filter(|(from, _)| from != to) {
+            let Some(givers) = had.get(&new.folded) else { continue };
+            // Of rows that surely are under the constraint only one has the value.
+            let is_sure = is_understood && new.certain && givers.iter().all(|(_, old)| old.certain);
+            if !is_sure && givers.len() * takers.get(new.folded.as_slice()).copied().unwrap_or_default() > PAIRS {
+                let crowd = crowds.entry(&new.folded).or_insert_with(|| {
+                    let mut crowd = Passing::default();
+                    givers.iter().for_each(|(from, _)| crowd.gives(*from, changes.rows[*from].kind));
+                    crowd
+                });
+                crowd.takes(*to, changes.rows[*to].kind);
+                continue;
+            }
+            for (from, old) in givers.iter().filter(|(from, _)| from != to) {
                 let is_sure = old.certain && new.certain;
                 // Under a condition that is not understood two updates may pass a value on either way.
                 if is_sure || !(is_update(*from) && is_update(*to)) {
@@ -264,7 +284,10 @@ impl<'a> Slots<'a> {
                 }
             }
         }
-        let barriers = passing.barriers(constraint);
+        let mut barriers = passing.barriers(constraint);
+        if !self.is_computed {
+            barriers.extend(crowds.into_values().flat_map(|crowd| crowd.barriers(constraint)));
+        }
         if conflicts.handovers.len() > before || !barriers.is_empty() {
             conflicts.constraints.push(self.constraint());
             conflicts.barriers.extend(barriers);

@@ -104,3 +104,18 @@ async fn c2_a_table_that_nothing_is_known_of_is_asked_in_a_savepoint() {
     read_and_insert(&em, ["a", "b", "c"]).await.unwrap();
     assert_eq!(wire.fixture.rows("SELECT name, born FROM author ORDER BY id").await, ["a|1815", "b|1815", "c|1815"]);
 }
+
+#[tokio::test]
+async fn c5_tables_that_are_made_anew_are_looked_at_anew() {
+    let fixture = Fixture::new(entities![Museum]).await;
+    let em = fixture.em();
+    em.persist(NewMuseum { name: "Prado".into() });
+    em.flush().await.unwrap();
+    fixture.orm.schema().refresh_database().await.unwrap();
+    let nothing = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+                   CREATE TRIGGER nothing BEFORE INSERT ON museum FOR EACH ROW EXECUTE FUNCTION nothing()";
+    fixture.database.execute(nothing).await.unwrap();
+    em.persist(NewMuseum { name: "Louvre".into() });
+    let error = em.flush().await.unwrap_err();
+    assert!(matches!(error, Error::Validation { entity: Some("Museum"), .. }), "{error:?}");
+}

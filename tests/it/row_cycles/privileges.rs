@@ -219,3 +219,26 @@ async fn c7_circles_without_such_a_reference_are_refused_and_the_error_says_what
     assert_eq!((summary.inserted, summary.round_trips), (1, 2));
     assert_eq!(fixture.rows("SELECT id = parent_id FROM folder").await, ["t"]);
 }
+
+#[tokio::test]
+async fn c2_a_transaction_that_only_flushes_is_begun_again_where_rows_have_to_go_one_by_one() {
+    let (fixture, _, _, clerk) = clerk().await;
+    // Nothing was there when this one has connected, and then something changes rows.
+    fixture.database.execute("ALTER TABLE author RENAME TO elsewhere").await.unwrap();
+    let builder = Orm::builder().url(fixture.database.url()).user(&clerk);
+    let orm = builder.entities(entities![Author, Book, Folder, Shop, Keeper]).connect().await.unwrap();
+    let sql = "ALTER TABLE elsewhere RENAME TO author; CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS \
+               'BEGIN NEW.name := upper(NEW.name); RETURN NEW; END'; \
+               CREATE TRIGGER shout BEFORE INSERT ON author FOR EACH ROW EXECUTE FUNCTION shout()";
+    fixture.database.execute(sql).await.unwrap();
+    let em = orm.em();
+    let book = em.transactional(async |em| {
+        let [ann, _] = ["ann", "bea"].map(|name| em.persist(NewAuthor { name: name.into() }));
+        Ok::<_, Error>(em.persist(NewBook { title: "t".into(), author: ann.to_ref() }))
+    });
+    let book = book.await.unwrap();
+    assert_eq!(fixture.rows("SELECT title, name FROM book JOIN author ON author.id = author_id").await, ["t|ANN"]);
+    assert_eq!(fixture.rows("SELECT name FROM author ORDER BY 1").await, ["ANN", "BEA"]);
+    assert_eq!(book.state(), EntityState::Managed);
+    assert_eq!(fixture.open_transactions().await, 0);
+}

@@ -93,6 +93,35 @@ async fn a_condition_that_is_not_understood_is_taken_for_likely() {
     assert_eq!(fixture.rows(rows).await, ["a a bb cc dd"]);
 }
 
+/// Only what is sealed has a code of its own: by a condition, and by an expression.
+#[derive(Entity, Clone, Debug)]
+#[unique(code, where = "sealed IS NOT FALSE")]
+#[unique(expression = "CASE WHEN sealed THEN label END")]
+pub struct Crate {
+    #[primary_key]
+    pub id: i64,
+    pub code: i32,
+    pub label: i32,
+    pub sealed: bool,
+}
+
+#[tokio::test]
+async fn c4_many_rows_with_one_value_under_conditions_that_are_not_understood_are_ordered_all_at_once() {
+    let fixture = Fixture::new(entities![Crate]).await;
+    let em = fixture.em();
+    let open = || em.persist(vec![NewCrate { code: 1, label: 1, sealed: false }; 3000]);
+    let mut crates = open();
+    crates.push(em.persist(NewCrate { code: 1, label: 1, sealed: true }));
+    em.flush().await.unwrap();
+    fixture.forget();
+    em.remove(&crates);
+    open();
+    em.persist(NewCrate { code: 1, label: 1, sealed: true });
+    let summary = em.flush().await.unwrap();
+    assert_eq!((summary.inserted, summary.deleted, summary.statements), (3001, 3001, 2));
+    assert_eq!(heads(&fixture), ["DELETE crate", "INSERT crate"]);
+}
+
 /// `A` and `a` are the same.
 #[derive(Entity, Clone, Debug)]
 pub struct Tag {
