@@ -21,9 +21,11 @@ use crate::metadata::{
     PropertyDef, ReferenceTarget, RelationDef, RelationKind, address,
 };
 use crate::types::{Key, KeyPart};
+use named::Named;
 
 mod cascade;
 mod difference;
+mod named;
 mod rekeying;
 mod removal;
 mod tables;
@@ -280,6 +282,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
         abandoned: Vec::new(),
         inverse_set: Vec::new(),
         put_into: Vec::new(),
+        named: Vec::new(),
         links: Vec::new(),
         clears: Vec::new(),
         removals: Vec::new(),
@@ -306,7 +309,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
     loop {
         if let Some(node) = collector.queue.pop_front() {
             collector.follow(node)?;
-        } else if collector.take_in_what_is_meant_again()? {
+        } else if collector.take_in_what_is_meant_again()? || collector.find_named()? {
             // What is released looks at who has taken it in.
         } else if let Some(released) = collector.released.pop_front() {
             collector.release(&released)?;
@@ -318,6 +321,7 @@ pub(crate) fn collect(graph: &Arc<UnitOfWork>, flush: u64) -> Result<ChangeSet, 
             break;
         }
     }
+    collector.check_named()?;
     collector.empty_inverse_sides();
     let changes = collector.finish()?;
     rekeying::check_taken(graph, &changes)?;
@@ -338,6 +342,8 @@ struct Collector<'a> {
     inverse_set: Vec<(usize, u16, Arc<dyn AnyCell>)>,
     /// Items of one-to-manys that were new and removed again: the item, its relation to the owner, and the owner.
     put_into: Vec<(Arc<dyn AnyCell>, usize, Arc<dyn AnyCell>)>,
+    /// Inverse sides of one-to-ones that name what is not loaded.
+    named: Vec<Named>,
     /// By entity and property of the owning side.
     links: Vec<(usize, usize, PendingLinks)>,
     clears: Vec<(usize, usize, Vec<Arc<dyn AnyCell>>)>,

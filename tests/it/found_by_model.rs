@@ -223,3 +223,20 @@ async fn c14_what_was_removed_before_it_was_inserted_goes_where_it_is_put_last()
     em.flush().await.unwrap();
     assert_eq!(fixture.rows(&format!("{NOTES} WHERE text = 'moved'")).await, ["moved|Bob"]);
 }
+
+#[tokio::test]
+async fn c14_an_inverse_side_finds_what_it_names_among_what_is_inserted_again() {
+    let Office { fixture, em, .. } = Office::new().await;
+    let badge = em.persist(NewBadge { color: "violet".into() });
+    em.flush().await.unwrap();
+    let eve = em.create(NewPerson { name: "Eve".into(), age: 30 });
+    eve.write().badge = Some(badge.to_ref());
+    em.remove(&badge);
+    em.flush().await.unwrap();
+    em.persist(&eve);
+    em.persist(&badge);
+    assert_eq!(em.flush().await.unwrap().inserted, 2);
+    assert_eq!(fixture.rows(&format!("{BADGES} WHERE color = 'violet'")).await, ["violet|Eve"]);
+    assert_eq!(badge.read().person, Some(eve.to_ref()));
+    assert_eq!(eve.read().badge, Some(badge.to_ref()));
+}

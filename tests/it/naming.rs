@@ -301,7 +301,7 @@ impl NamingStrategy for Short {
 
 #[derive(Entity, Clone, Debug)]
 #[unique(expression = "lower(name)", where = "id > 1")]
-#[unique(expression = "lower(name)", where = "id < 1")]
+#[unique(expression = "lower( name )", where = "id < 1")]
 pub struct Alias {
     #[primary_key(assigned)]
     pub id: i32,

@@ -193,16 +193,17 @@ impl Collector<'_> {
             }
             ReferenceTarget::Key(key) if relation.is_inverse_one_to_one() => {
                 match self.graph.find(relation.target, &key) {
-                    Some(item) => self.point_back(index, property, relation, &item),
-                    None => self.check_known(index, property, relation),
+                    Some(item) => self.point_back(index, property, relation, &item)?,
+                    None => self.named.push(Named { index, property, key }),
                 }
+                Ok(())
             }
             ReferenceTarget::Key(_) | ReferenceTarget::Nothing => Ok(()),
         }
     }
 
     /// The inverse side of a one-to-one refers to something that is not loaded: its row cannot be written then.
-    fn check_known(&self, index: usize, property: usize, relation: &RelationDef) -> Result<(), Error> {
+    pub(super) fn check_known(&self, index: usize, property: usize, relation: &RelationDef) -> Result<(), Error> {
         let Some(inverse) = relation.inverse else { return Ok(()) };
         let owner = &self.nodes[index].cell;
         if owner.lifecycle() == Lifecycle::Managed && !self.inverse_changed(owner, relation, inverse)? {
@@ -213,7 +214,7 @@ impl Collector<'_> {
     }
 
     /// The inverse side of a one-to-one was set: the other entity gets its foreign key.
-    fn point_back(
+    pub(super) fn point_back(
         &mut self,
         index: usize,
         property: usize,

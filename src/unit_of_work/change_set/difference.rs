@@ -176,18 +176,10 @@ impl Collector<'_> {
         if let Some(given) = self.given.borrow().get(&entity) {
             return Ok(Rc::clone(given));
         }
-        let properties = &self.entity(entity).key_properties;
         let mut given = GivenKeys::default();
         for (node, position) in self.nodes.iter().zip(inserted).filter(|(node, _)| node.entity == entity) {
             let Some(position) = position else { continue };
-            let key = self.read(&node.cell, |view| {
-                let part = |index: &usize| {
-                    let value = view.value.property(*index);
-                    if value.is_unset() { None } else { value.key_part() }
-                };
-                properties.iter().map(part).collect::<Option<Vec<KeyPart>>>().and_then(Key::from_parts)
-            })?;
-            if let Some(key) = key.flatten() {
+            if let Some(key) = self.given_key(entity, &node.cell)? {
                 given.insert(key, *position);
             }
         }
