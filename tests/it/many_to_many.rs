@@ -347,3 +347,27 @@ async fn a_link_that_is_there_already_fails_no_transaction() {
     let seen = fixture.rows(&LINKS.replace("ORDER", "WHERE title > 'b' ORDER")).await;
     assert_eq!(seen, ["c|x", "d|x"]);
 }
+
+#[tokio::test]
+async fn d5_a_conflict_of_a_transaction_that_was_begun_again_is_retried() {
+    let fixture = Fixture::new(library()).await;
+    let (em, [a, _], [x, ..]) = tagged(&fixture).await;
+    // The second book is a conflict with another transaction; every one gets a tag.
+    let sql = "CREATE SEQUENCE books; CREATE FUNCTION tag_book() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               IF nextval('books') = 2 THEN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END IF; \
+               INSERT INTO book_tags SELECT NEW.id, id FROM tag WHERE name = 'x'; RETURN NULL; END $$; \
+               CREATE TRIGGER tag_book AFTER INSERT ON book FOR EACH ROW EXECUTE FUNCTION tag_book()";
+    fixture.database.execute(sql).await.unwrap();
+    let runs = std::sync::atomic::AtomicU32::new(0);
+    let book = em.transaction().retries(1).run(async |em| {
+        runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let book = em.persist(NewBook { title: "c".into(), author: a.read().author.clone() });
+        book.write().tags.add(&x);
+        Ok::<_, Error>(book)
+    });
+    let book = book.await.unwrap();
+    assert_eq!(runs.into_inner(), 2);
+    assert_eq!(fixture.rows("SELECT last_value FROM books").await, ["3"], "linked already; a conflict; written");
+    assert_eq!(names(&book), ["x"]);
+    assert_eq!(fixture.rows(&LINKS.replace("ORDER", "WHERE title = 'c' ORDER")).await, ["c|x"]);
+}
