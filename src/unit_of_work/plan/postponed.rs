@@ -1,7 +1,7 @@
 //! References of new rows that are written behind them: where keys cannot be taken beforehand, one row of a circle has to be
 //! inserted without what it refers to (rule C7).
 //!
-//! Only references that may be NULL, and no more than it takes: the other rows are inserted level by level.
+//! Only references that may be NULL, and few of them, by a greedy choice: the other rows are inserted level by level.
 
 use std::collections::{BTreeMap, BTreeSet};
 
